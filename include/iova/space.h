@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * The allocator: a space hands out ranges of I/O virtual addresses.
+ *
+ * Addresses and lengths are bytes. Extents are inclusive, so that the last
+ * byte of 2^64 can be said. A space works in granules (usually the IOMMU's
+ * smallest page); a live range takes exactly its length rounded up to the
+ * granule, never to a power of two.
+ *
+ * Threads: every call on a space may come from any thread at any time, unless
+ * the space is UNLOCKED (the caller serialises) and except destroy, which must
+ * be the last. Interrupts: only with IOVA_SPACE_ATOMIC; iova_space_create,
+ * _destroy, _prefill, _trim, iova_save and iova_restore always want a context
+ * that may sleep. The memory hooks are called with no lock of the space held.
+ */
+#ifndef IOVA_SPACE_H
+#define IOVA_SPACE_H
+
+#include <iova/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct iova_space;
+
+/* start <= last, both in bytes, both inside the extent. */
+struct iova_extent {
+	uint64_t start, last;
+};
+
+#define IOVA_MEMORY_ATOMIC 1u /* must not sleep */
+
+/*
+ * Where the library's own records live.
+ *
+ * alloc: bytes > 0, align a power of two; returns memory aligned to align that
+ * need not be zeroed, or NULL. flags: IOVA_MEMORY_ATOMIC where the library's
+ * caller may be in atomic context. free: exactly what alloc gave, with the
+ * same bytes, from a context that may sleep unless the space is ATOMIC.
+ * Neither may call the space that it serves. ctx is passed through. Both may
+ * be called from several threads at once.
+ */
+struct iova_memory {
+	size_t struct_size;
+	void *(*alloc)(void *ctx, size_t bytes, size_t align, uint32_t flags);
+	void (*free)(void *ctx, void *memory, size_t bytes);
+	void *ctx;
+};
+
+enum iova_engine {
+	IOVA_ENGINE_RBTREE = 0, /* a balanced tree of what is free; cost and memory follow fragmentation */
+	IOVA_ENGINE_BITMAP = 1	/* a hierarchy of bitmaps; NOTSUP in this version */
+};
+
+enum iova_placement {
+	IOVA_PLACE_DEFAULT = 0, /* the space's; a space's default is TOP_DOWN */
+	IOVA_PLACE_TOP_DOWN,	/* the highest range that fits */
+	IOVA_PLACE_BOTTOM_UP,	/* the lowest range that fits */
+	IOVA_PLACE_BEST_FIT,	/* inside the smallest free extent that fits, see iova_alloc_constrained */
+	IOVA_PLACE_RANDOM	/* the nearest range that fits below, else above, a random address */
+};
+
+#define IOVA_SPACE_CHECKED  (1u << 0) /* every bad free is caught: double, foreign, interior, wrong length */
+#define IOVA_SPACE_TRACKED  (1u << 1) /* live ranges can be found, walked and carry a cookie; implies CHECKED's catch */
+#define IOVA_SPACE_UNLOCKED (1u << 2) /* the caller serialises: no lock, one cache, nothing per CPU */
+#define IOVA_SPACE_ATOMIC   (1u << 3) /* every call may come from atomic context: records come from the prefill */
+
+#define IOVA_CACHE_OFF UINT32_MAX
+
+/* All zero but struct_size and aperture is a valid configuration. */
+struct iova_space_config {
+	size_t struct_size;		  /* sizeof(struct iova_space_config) */
+	struct iova_extent aperture;	  /* whole granules, else INVAL; {0, UINT64_MAX} is legal */
+	uint64_t granule;		  /* bytes, a power of two, 512 to 2^30; 0 = 4096 */
+	uint32_t engine;		  /* enum iova_engine */
+	uint32_t placement;		  /* enum iova_placement: what IOVA_PLACE_DEFAULT means in this space */
+	uint32_t flags;			  /* IOVA_SPACE_* */
+	uint32_t cache_granules;	  /* lengths up to this many granules are cached; 0 = 512; IOVA_CACHE_OFF */
+	uint32_t cache_depth;		  /* entries in a magazine; 0 = the library's choice per length */
+	uint32_t depot_magazines;	  /* full magazines kept per class; 0 = the library's choice */
+	uint64_t seed;			  /* for IOVA_PLACE_RANDOM; 0 = from the port's entropy */
+	const struct iova_memory *memory; /* NULL = the port's own; copied */
+};
+
+/* INVAL: a field out of its range, an unknown flag or enumerator. NOTSUP: an
+ * engine that this build lacks, a larger struct with a non-zero tail, no
+ * memory hooks where the port has no memory of its own. NOMEM. */
+int iova_space_create(const struct iova_space_config *config, struct iova_space **space);
+
+/* Gives every record back. Live ranges are forgotten, not an error. NULL is
+ * fine. */
+void iova_space_destroy(struct iova_space *space);
+
+/* Takes records now for live_ranges more live ranges than there are at this
+ * moment, so that as many allocations cannot fail with NOMEM. In an ATOMIC
+ * space allocations live on this alone and never call the memory hooks. NOMEM:
+ * nothing was kept. NOTSUP: a placed space has its number already. */
+int iova_space_prefill(struct iova_space *space, size_t live_ranges);
+
+/*
+ * Fixed memory, no allocator at all. The bytes suffice for any order of calls
+ * with at most so many live ranges and reservations, cached ranges, snapshots
+ * and walks included; one more of either is NOMEM. A window list of n windows
+ * (iova_reserve_outside) makes up to n + 1 reservations. config->memory must be
+ * NULL (else INVAL). The buffer may have any alignment; destroy leaves it
+ * alone. 31 bytes of an origin are kept.
+ *
+ * bytes: INVAL and NOTSUP as for create; NOSPC where it would not fit size_t.
+ * place: INVAL also where the buffer is NULL or smaller than bytes says.
+ */
+int iova_space_bytes(const struct iova_space_config *config, size_t live_ranges, size_t reservations,
+		     size_t *bytes);
+int iova_space_place(const struct iova_space_config *config, size_t live_ranges, size_t reservations,
+		     void *buffer, size_t bytes, struct iova_space **space);
+
+/*
+ * The hot pair.
+ *
+ * length: bytes, > 0, rounded up to the granule. align: bytes, a power of two;
+ * below the granule (0 too) means the granule. limit: the whole rounded range
+ * lies at or below it, literally: 0 is byte 0, UINT64_MAX is no limit, a
+ * dma_mask is a limit.
+ *
+ * INVAL: length 0, align not a power of two. NOSPC: no such range is free,
+ * whatever the reason. NOMEM: no room for the record that the later free may
+ * need.
+ */
+int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova);
+
+/*
+ * Allocates no memory and cannot fail for a live range and its length (the one
+ * given to alloc, or any that rounds to the same).
+ *
+ * NOENT: nothing is live there, or outside the aperture. INVAL: length 0, or
+ * something is live there but this is not its start and length. CHECKED (and
+ * TRACKED) spaces catch every bad free and change nothing. Other spaces catch
+ * a range of which any granule is free or reserved; a free that covers only
+ * granules of other live ranges goes unseen there.
+ */
+int iova_free(struct iova_space *space, uint64_t iova, uint64_t length);
+
+/* All zero but struct_size and length is a valid request. */
+struct iova_constraints {
+	size_t struct_size;    /* sizeof(struct iova_constraints) */
+	uint64_t length;       /* bytes, > 0 */
+	uint64_t align;	       /* bytes, a multiple of the granule, any: powers of two need not be; 0 = granule */
+	uint64_t phase;	       /* iova % align == phase; a multiple of the granule, < align */
+	uint64_t boundary;     /* power of two >= granule; the range crosses no multiple of it; 0 = none */
+	uint64_t min, limit;   /* lowest and highest byte of the rounded range; limit 0 = none */
+	uint64_t prefer_limit; /* tried first, then limit: 32-bit first as a policy; 0 = off */
+	uint64_t guard;	       /* bytes, rounded up, kept free on both sides while the range lives; guards may
+				* overlap each other, holes and the aperture's edge; TRACKED, else NOTSUP */
+	uint32_t placement;    /* enum iova_placement */
+	uint32_t flags;	       /* none is defined: 0 */
+	void *cookie;	       /* kept with the range; not NULL needs TRACKED, else NOTSUP */
+};
+
+/*
+ * Cost, with n free extents: O(log n) for length, min, limit and a power-of-two
+ * align up to 2^18 granules in any combination, and for lengths below 2^32
+ * granules. Larger alignments, alignments that are no power of two, a phase, a
+ * boundary that the alignment does not already keep, and a guard: O(log n)
+ * where a free extent is long enough to hold the range wherever it starts
+ * (length + align, twice that with a boundary, plus two guards); only where
+ * there is none, O(log n) for each free extent of at least length, in the order
+ * of the placement.
+ *
+ * BEST_FIT: looks at up to 2,048 free extents for the smallest that fits,
+ * which makes it exact in a space of that many; beyond, it goes on by the
+ * subtree whose largest fitting run is smallest, so that the largest hole is
+ * never cut while another fits.
+ *
+ * INVAL: length 0; align, phase, boundary not as above; unknown flag or
+ * placement; struct_size too small. NOTSUP: guard or cookie without TRACKED; a
+ * larger struct with a non-zero tail. NOSPC: all that is well-formed and
+ * cannot fit, min > limit and a length above the boundary included.
+ */
+int iova_alloc_constrained(struct iova_space *space, const struct iova_constraints *c, uint64_t *iova);
+
+/* Exactly this range. INVAL: length 0, iova not on a granule, a cookie without
+ * TRACKED is NOTSUP. OVERFLOW: it wraps or leaves the aperture. ADDRINUSE: a
+ * live range, a guard or a reservation is there. AGAIN: a quarantined one. */
+int iova_alloc_at(struct iova_space *space, uint64_t iova, uint64_t length, void *cookie);
+
+/* count ranges as iova_alloc gives them, all or none; iovas[] is undefined
+ * after a failure. count 0 succeeds. */
+int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iovas,
+		     size_t count);
+
+/* Frees iovas[0] to iovas[count - 1], each of this length, stops at the first
+ * bad one and returns its error. *freed (freed may be NULL) says how many went
+ * before it, also on an error. */
+int iova_free_batch(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t count, size_t *freed);
+
+/* The live range that contains iova. extent and cookie may each be NULL.
+ * NOENT, or NOTSUP without TRACKED. */
+int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *extent, void **cookie);
+
+/* Sets the cookie of the live range that contains iova. NOENT, or NOTSUP
+ * without TRACKED. */
+int iova_cookie_set(struct iova_space *space, uint64_t iova, void *cookie);
+
+/* Caches of every CPU back to the engine. */
+void iova_space_drain(struct iova_space *space);
+
+/* Unused memory back to the hooks; safe while others allocate. In an ATOMIC
+ * space it gives back what prefill took too. */
+void iova_space_trim(struct iova_space *space);
+
+/* For pthread_atfork: between prepare and parent or child nobody is inside the
+ * space. The child may go on with it or destroy it. */
+void iova_space_fork_prepare(struct iova_space *space);
+void iova_space_fork_parent(struct iova_space *space);
+void iova_space_fork_child(struct iova_space *space);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * The platform contract: the only door from the library to the machine below.
+ *
+ * One folder beside this file fulfils it for one platform; the build puts that
+ * folder on the include path, where port_platform.h is found. That header
+ * brings <iova/types.h>'s types, bool, memcpy, memmove, memset and memcmp, and
+ * defines
+ *
+ *   struct iova_port_lock     may be moved only before iova_port_lock_init
+ *   IOVA_PORT_HAS_MEMORY      1 where iova_port_memory_* work, else 0
+ *   IOVA_PORT_NAME            a short string
+ */
+#ifndef IOVA_PORT_H
+#define IOVA_PORT_H
+
+#include <iova/error.h>
+#include <iova/types.h>
+
+#include "port_platform.h"
+
+/* atomic: the lock will be taken from contexts that must not sleep, interrupts
+ * (in a process: signal handlers) included.
+ * pre: lock is not in use. */
+void iova_port_lock_init(struct iova_port_lock *lock, bool atomic);
+
+/* pre: initialised, held by nobody. */
+void iova_port_lock_destroy(struct iova_port_lock *lock);
+
+/* pre: initialised, not held by this context. May sleep unless the lock is
+ * atomic. Acquire order. */
+void iova_port_lock_acquire(struct iova_port_lock *lock);
+
+/* pre: held by this context. Release order. */
+void iova_port_lock_release(struct iova_port_lock *lock);
+
+/* Makes a lock that was held across a fork by the forking thread usable in the
+ * child: afterwards it is initialised and held by nobody.
+ * pre: the single thread of a forked child, whose parent held it. */
+void iova_port_lock_reset(struct iova_port_lock *lock);
+
+/* The port's own memory, with the meaning of struct iova_memory's callbacks;
+ * ctx is ignored.
+ * pre: no lock of this library is held. */
+void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags);
+void iova_port_memory_free(void *ctx, void *memory, size_t bytes);
+
+/* 64 bits that differ from call to call; not for secrets. Any context. */
+uint64_t iova_port_entropy(void);
+
+/* The platform's positive errno for a negative enum iova_error. Any context. */
+int iova_port_errno(int error);
+
+/* Reports a broken invariant of this library and does not return. Called from
+ * asserts alone, which release builds do not have. */
+_Noreturn void iova_port_panic(const char *file, int line, const char *what);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "port.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+void iova_port_lock_init(struct iova_port_lock *lock, bool atomic)
+{
+	pthread_mutex_init(&lock->mutex, NULL);
+	atomic_init(&lock->held, false);
+	lock->atomic = atomic;
+}
+
+void iova_port_lock_destroy(struct iova_port_lock *lock)
+{
+	pthread_mutex_destroy(&lock->mutex);
+}
+
+void iova_port_lock_acquire(struct iova_port_lock *lock)
+{
+	sigset_t all, interrupted;
+	unsigned spins = 0;
+
+	if (!lock->atomic) {
+		pthread_mutex_lock(&lock->mutex);
+		return;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &interrupted);
+	while (atomic_exchange_explicit(&lock->held, true, memory_order_acquire))
+		if (++spins % 128 == 0) /* the holder may have lost its CPU */
+			sched_yield();
+	lock->interrupted = interrupted;
+}
+
+void iova_port_lock_release(struct iova_port_lock *lock)
+{
+	sigset_t interrupted;
+
+	if (!lock->atomic) {
+		pthread_mutex_unlock(&lock->mutex);
+		return;
+	}
+	interrupted = lock->interrupted;
+	atomic_store_explicit(&lock->held, false, memory_order_release);
+	pthread_sigmask(SIG_SETMASK, &interrupted, NULL);
+}
+
+void iova_port_lock_reset(struct iova_port_lock *lock)
+{
+	sigset_t interrupted = lock->interrupted;
+
+	/* A mutex that the parent's thread held may not be unlocked portably
+	 * by the child's; a new one may be made in its place. */
+	pthread_mutex_init(&lock->mutex, NULL);
+	atomic_store_explicit(&lock->held, false, memory_order_release);
+	if (lock->atomic)
+		pthread_sigmask(SIG_SETMASK, &interrupted, NULL);
+}
+
+void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
+{
+	void *memory;
+
+	(void)ctx;
+	(void)flags; /* malloc's lock is all there is: ATOMIC spaces call this for reservations only */
+	if (align < sizeof(void *))
+		align = sizeof(void *);
+	return posix_memalign(&memory, align, bytes) ? NULL : memory;
+}
+
+void iova_port_memory_free(void *ctx, void *memory, size_t bytes)
+{
+	(void)ctx;
+	(void)bytes;
+	free(memory);
+}
+
+uint64_t iova_port_entropy(void)
+{
+	struct timespec now;
+	uint64_t bits;
+
+	if (!getentropy(&bits, sizeof(bits)))
+		return bits;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec << 32 ^ (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 16;
+}
+
+int iova_port_errno(int error)
+{
+	switch (error) {
+	case IOVA_ERR_PERM:
+		return EPERM;
+	case IOVA_ERR_NOENT:
+		return ENOENT;
+	case IOVA_ERR_AGAIN:
+		return EAGAIN;
+	case IOVA_ERR_NOMEM:
+		return ENOMEM;
+	case IOVA_ERR_BUSY:
+		return EBUSY;
+	case IOVA_ERR_EXIST:
+		return EEXIST;
+	case IOVA_ERR_NODEV:
+		return ENODEV;
+	case IOVA_ERR_INVAL:
+		return EINVAL;
+	case IOVA_ERR_NOSPC:
+		return ENOSPC;
+	case IOVA_ERR_CORRUPT:
+		return EBADMSG;
+	case IOVA_ERR_OVERFLOW:
+		return EOVERFLOW;
+	case IOVA_ERR_NOTSUP:
+		return EOPNOTSUPP;
+	case IOVA_ERR_ADDRINUSE:
+		return EADDRINUSE;
+	case IOVA_ERR_TIMEDOUT:
+		return ETIMEDOUT;
+	case IOVA_ERR_QUOTA:
+		return EDQUOT;
+	default:
+		return EIO;
+	}
+}
+
+_Noreturn void iova_port_panic(const char *file, int line, const char *what)
+{
+	fprintf(stderr, "libiova: %s:%d: %s\n", file, line, what);
+	abort();
+}
