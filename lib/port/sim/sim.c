@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "sim.h"
+
+#include "port.h"
+#include "port_errno.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOCK_MAGIC   0x10cced01u
+#define MEMORY_MAGIC 0xb10cb10cu
+
+static struct {
+	pthread_mutex_t mutex;
+	/* Under the mutex. */
+	struct iova_sim_counts counts; /* held is in the thread's own mark */
+	uint64_t fail_nth, fail_times;
+	uint64_t entropy;
+	iova_sim_panic_fn panic;
+} sim = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* Its address is the thread's mark in the locks that it holds. */
+static _Thread_local uint64_t held;
+
+static _Noreturn void panic(const char *what)
+{
+	iova_sim_panic_fn hook;
+
+	pthread_mutex_lock(&sim.mutex);
+	hook = sim.panic;
+	pthread_mutex_unlock(&sim.mutex);
+	if (hook)
+		hook(what);
+	fprintf(stderr, "libiova: %s\n", what);
+	abort();
+}
+
+static void expect(bool holds, const char *what)
+{
+	if (!holds)
+		panic(what);
+}
+
+void iova_sim_reset(void)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.counts = (struct iova_sim_counts){
+		.live_blocks = sim.counts.live_blocks,
+		.live_bytes = sim.counts.live_bytes,
+		.peak_bytes = sim.counts.live_bytes,
+		.locks = sim.counts.locks,
+	};
+	sim.fail_nth = sim.fail_times = 0;
+	sim.entropy = 0;
+	sim.panic = NULL;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+void iova_sim_counts_get(struct iova_sim_counts *counts)
+{
+	pthread_mutex_lock(&sim.mutex);
+	*counts = sim.counts;
+	pthread_mutex_unlock(&sim.mutex);
+	counts->held = held;
+}
+
+void iova_sim_memory_fail(uint64_t nth, uint64_t times)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.fail_nth = times ? nth : 0;
+	sim.fail_times = times;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+void iova_sim_entropy_seed(uint64_t seed)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.entropy = seed;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+void iova_sim_panic_hook(iova_sim_panic_fn hook)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.panic = hook;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+/* Locks. */
+
+static void count_lock(int change)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.counts.locks += (uint64_t)change;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+void iova_port_lock_init(struct iova_port_lock *lock, bool atomic)
+{
+	pthread_mutex_init(&lock->mutex, NULL);
+	atomic_init(&lock->holder, NULL);
+	lock->atomic = atomic;
+	lock->magic = LOCK_MAGIC;
+	count_lock(1);
+}
+
+void iova_port_lock_destroy(struct iova_port_lock *lock)
+{
+	expect(lock->magic == LOCK_MAGIC, "destroy of a lock that is not initialised");
+	expect(!lock->holder, "destroy of a lock that is held");
+	lock->magic = 0;
+	pthread_mutex_destroy(&lock->mutex);
+	count_lock(-1);
+}
+
+void iova_port_lock_acquire(struct iova_port_lock *lock)
+{
+	expect(lock->magic == LOCK_MAGIC, "acquire of a lock that is not initialised");
+	expect(lock->holder != &held, "acquire of a lock that this thread holds");
+	pthread_mutex_lock(&lock->mutex);
+	lock->holder = &held;
+	held++;
+	pthread_mutex_lock(&sim.mutex);
+	sim.counts.acquires++;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+void iova_port_lock_release(struct iova_port_lock *lock)
+{
+	expect(lock->magic == LOCK_MAGIC, "release of a lock that is not initialised");
+	expect(lock->holder == &held, "release of a lock that this thread does not hold");
+	held--;
+	lock->holder = NULL;
+	pthread_mutex_unlock(&lock->mutex);
+}
+
+void iova_port_lock_reset(struct iova_port_lock *lock)
+{
+	expect(lock->magic == LOCK_MAGIC, "reset of a lock that is not initialised");
+	expect(lock->holder == &held, "reset of a lock that this thread does not hold");
+	held--;
+	lock->holder = NULL;
+	pthread_mutex_init(&lock->mutex, NULL);
+}
+
+/* Memory: a header in front of each block, the block's end at the end of what
+ * malloc gave, where AddressSanitizer and valgrind see a byte too far. */
+
+struct header {
+	unsigned magic;
+	unsigned offset; /* of the block in what malloc gave */
+	size_t bytes;
+};
+
+/* New memory is no zeros, but under valgrind and MemorySanitizer, which know
+ * better what was never written: those set IOVA_SIM_FILL=0. */
+static void fill(void *memory, int with, size_t bytes)
+{
+	const char *wanted = getenv("IOVA_SIM_FILL");
+
+	if (!wanted || strcmp(wanted, "0"))
+		memset(memory, with, bytes);
+}
+
+static bool must_fail(uint32_t flags)
+{
+	bool fails;
+
+	pthread_mutex_lock(&sim.mutex);
+	sim.counts.allocs++;
+	sim.counts.atomic_allocs += flags & IOVA_MEMORY_ATOMIC;
+	fails = sim.fail_nth == 1;
+	if (sim.fail_nth > 1)
+		sim.fail_nth--;
+	else if (fails && sim.fail_times != UINT64_MAX && !--sim.fail_times)
+		sim.fail_nth = 0;
+	sim.counts.failed += fails;
+	pthread_mutex_unlock(&sim.mutex);
+	return fails;
+}
+
+void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
+{
+	size_t offset = align > sizeof(struct header) ? align : sizeof(struct header);
+	struct header *header;
+	void *base;
+
+	(void)ctx;
+	expect(!held, "memory asked for with a lock held");
+	expect(bytes > 0, "no bytes of memory asked for");
+	expect(align && !(align & (align - 1)), "memory asked for at an alignment that is no power of two");
+	expect(!(flags & ~IOVA_MEMORY_ATOMIC), "memory asked for with an unknown flag");
+	if (must_fail(flags) || bytes > SIZE_MAX - offset || posix_memalign(&base, offset, offset + bytes))
+		return NULL;
+	header = (struct header *)((char *)base + offset) - 1;
+	*header = (struct header){.magic = MEMORY_MAGIC, .offset = (unsigned)offset, .bytes = bytes};
+	fill(header + 1, 0xa5, bytes);
+
+	pthread_mutex_lock(&sim.mutex);
+	sim.counts.live_blocks++;
+	sim.counts.live_bytes += bytes;
+	if (sim.counts.peak_bytes < sim.counts.live_bytes)
+		sim.counts.peak_bytes = sim.counts.live_bytes;
+	pthread_mutex_unlock(&sim.mutex);
+	return header + 1;
+}
+
+void iova_port_memory_free(void *ctx, void *memory, size_t bytes)
+{
+	struct header *header = (struct header *)memory - 1;
+
+	(void)ctx;
+	expect(!held, "memory given back with a lock held");
+	expect(memory != NULL, "no memory given back");
+	expect(header->magic == MEMORY_MAGIC, "memory given back that is not live");
+	expect(header->bytes == bytes, "memory given back with other bytes than it was asked for");
+	header->magic = 0;
+	fill(memory, 0x5a, bytes);
+	free((char *)memory - header->offset);
+
+	pthread_mutex_lock(&sim.mutex);
+	sim.counts.frees++;
+	sim.counts.live_blocks--;
+	sim.counts.live_bytes -= bytes;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+const struct iova_memory iova_sim_memory = {
+	.struct_size = sizeof(struct iova_memory),
+	.alloc = iova_port_memory_alloc,
+	.free = iova_port_memory_free,
+};
+
+/* The rest. */
+
+uint64_t iova_port_entropy(void)
+{
+	uint64_t bits;
+
+	/* An odd step visits every number, an odd factor keeps them apart. */
+	pthread_mutex_lock(&sim.mutex);
+	sim.entropy += 0x9e3779b97f4a7c15u;
+	bits = sim.entropy;
+	pthread_mutex_unlock(&sim.mutex);
+	return (bits ^ bits >> 31) * 0xd6e8feb86659fd93u;
+}
+
+int iova_port_errno(int error)
+{
+	return iova_port_errno_generic(error);
+}
+
+_Noreturn void iova_port_panic(const char *file, int line, const char *what)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s:%d: %s", file, line, what);
+	panic(text);
+}
