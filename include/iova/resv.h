@@ -39,8 +39,8 @@ struct iova_resv {
 	uint32_t type;		   /* enum iova_resv_type */
 	uint32_t prot;		   /* IOVA_READ | IOVA_WRITE | ... of <iova/backend.h>, for the direct types */
 	const void *owner;	   /* a device, or NULL: every master behind this IOMMU */
-	const char *origin;	   /* where it was learnt: "sysfs", "acpi-dmar", "dt", "host-bridge", ...; copied;
-				    * NULL is "" */
+	const char *origin;	   /* where it was learnt: "sysfs", "acpi-dmar", "dt", "host-bridge", ...; copied,
+				    * 1023 bytes at most (31 in a placed space); NULL is "" */
 };
 
 /* ADDRINUSE: over a live range. EXIST: same extent, type and owner. NOMEM.
@@ -63,8 +63,8 @@ int iova_resv_owner_replace(struct iova_space *space, const void *old_owner, con
 /* Only inside these may be allocated: the complement within [0, 2^64-1] is
  * reserved with as's type, owner, prot and origin (its extent is ignored).
  * Windows may be unsorted and overlap and are rounded inwards; none (or none
- * that holds a whole granule) is INVAL; all or nothing. The space's lock is
- * held for O(count * log(count)) steps. */
+ * that holds a whole granule) is INVAL; all or nothing. Costs O(count^2), most
+ * of it before the lock is taken. */
 int iova_reserve_outside(struct iova_space *space, const struct iova_extent *windows, size_t count,
 			 const struct iova_resv *as);
 

@@ -95,7 +95,8 @@ void iova_space_destroy(struct iova_space *space);
 /* Takes records now for live_ranges more live ranges than there are at this
  * moment, so that as many allocations cannot fail with NOMEM. In an ATOMIC
  * space allocations live on this alone and never call the memory hooks. NOMEM:
- * nothing was kept. NOTSUP: a placed space has its number already. */
+ * what was taken by then stays for later, or for iova_space_trim. NOTSUP: a
+ * placed space has its number already. */
 int iova_space_prefill(struct iova_space *space, size_t live_ranges);
 
 /*
@@ -166,10 +167,10 @@ struct iova_constraints {
  * there is none, O(log n) for each free extent of at least length, in the order
  * of the placement.
  *
- * BEST_FIT: looks at up to 2,048 free extents for the smallest that fits,
- * which makes it exact in a space of that many; beyond, it goes on by the
- * subtree whose largest fitting run is smallest, so that the largest hole is
- * never cut while another fits.
+ * BEST_FIT: compares the free extents that fit, from the top, until one fits
+ * exactly or 64 nodes (at least 900 extents) were compared, so it is exact in a
+ * space of that many; beyond, it goes on where the largest fitting run is
+ * smallest.
  *
  * INVAL: length 0; align, phase, boundary not as above; unknown flag or
  * placement; struct_size too small. NOTSUP: guard or cookie without TRACKED; a

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "engine_rbtree.h"
+
+#include "assert.h"
+
+static struct iova_engine_rbtree *to_rbtree(const struct iova_engine_base *engine)
+{
+	return (struct iova_engine_rbtree *)engine; /* its first member */
+}
+
+static void rbtree_need(const struct iova_engine_base *engine, uint64_t extents, size_t items[IOVA_ENGINE_POOLS])
+{
+	(void)engine;
+	iova_spantree_need(extents, &items[0], &items[1]);
+}
+
+static void rbtree_start(struct iova_engine_base *engine)
+{
+	iova_spantree_start(&to_rbtree(engine)->tree);
+}
+
+static bool rbtree_find(struct iova_engine_base *engine, const struct iova_span_query *query, struct iova_span *found)
+{
+	struct iova_engine_rbtree *rbtree = to_rbtree(engine);
+
+	rbtree->found_valid = iova_spantree_find(&rbtree->tree, query, &rbtree->found);
+	if (!rbtree->found_valid)
+		return false;
+	*found = iova_spantree_at(&rbtree->found);
+	return iova_span_clip(found, query->lo, query->hi);
+}
+
+static void rbtree_take(struct iova_engine_base *engine, struct iova_span span)
+{
+	struct iova_engine_rbtree *rbtree = to_rbtree(engine);
+	struct iova_spantree *tree = &rbtree->tree;
+	struct iova_spantree_path *path = &rbtree->found;
+	struct iova_span whole, above;
+
+	if (!rbtree->found_valid || !iova_span_contains(iova_spantree_at(path), span.start)) {
+		bool found = iova_spantree_seek(tree, span.start, path);
+
+		(void)found;
+		iova_assert(found);
+	}
+	rbtree->found_valid = false;
+	whole = iova_spantree_at(path);
+	iova_assert(iova_span_contains(whole, span.start) && iova_span_contains(whole, iova_span_last(span)));
+	above = (struct iova_span){ span.start + span.length, iova_span_last(whole) - iova_span_last(span) };
+	whole.length = span.start - whole.start;
+	if (!whole.length && !above.length) {
+		iova_spantree_remove(tree, path);
+	} else if (!whole.length) {
+		iova_spantree_replace(tree, path, above);
+	} else {
+		iova_spantree_replace(tree, path, whole);
+		if (above.length)
+			iova_spantree_insert(tree, path, true, above);
+	}
+}
+
+static bool rbtree_give(struct iova_engine_base *engine, struct iova_span span)
+{
+	struct iova_engine_rbtree *rbtree = to_rbtree(engine);
+	struct iova_spantree *tree = &rbtree->tree;
+	struct iova_spantree_path *path = &rbtree->found;
+	struct iova_span below = { 0, 0 }, above = { 0, 0 };
+	uint64_t end = span.start + span.length;
+	bool found = iova_spantree_seek(tree, span.start, path), above_here;
+
+	rbtree->found_valid = false;
+	if (found) {
+		below = iova_spantree_at(path);
+		above_here = iova_spantree_after(path, &above);
+	} else {
+		above_here = tree->spans > 0;
+		if (above_here)
+			above = iova_spantree_at(path);
+	}
+	if ((found && below.start + below.length > span.start) || (above_here && above.start < end))
+		return false;
+	found = found && below.start + below.length == span.start;
+	above_here = above_here && above.start == end;
+	if (found) {
+		below.length += span.length + (above_here ? above.length : 0);
+		iova_spantree_replace(tree, path, below);
+		if (above_here) {
+			if (!iova_spantree_forward(path))
+				iova_spantree_seek(tree, end, path);
+			iova_spantree_remove(tree, path);
+		}
+	} else if (above_here) {
+		if (iova_spantree_at(path).start != above.start && !iova_spantree_forward(path))
+			iova_spantree_seek(tree, end, path);
+		span.length += above.length;
+		iova_spantree_replace(tree, path, span);
+	} else {
+		iova_spantree_insert(tree, path, below.length > 0, span);
+	}
+	return true;
+}
+
+static bool rbtree_next(struct iova_engine_base *engine, uint64_t pfn, struct iova_span *span)
+{
+	return iova_spantree_next(&to_rbtree(engine)->tree, pfn, span);
+}
+
+static void rbtree_count(struct iova_engine_base *engine, struct iova_engine_counts *counts)
+{
+	struct iova_spantree *tree = &to_rbtree(engine)->tree;
+	struct iova_span_query query = { .length = tree->top[0], .hi = UINT64_MAX };
+	struct iova_spantree_path path;
+
+	*counts = (struct iova_engine_counts){ .free = tree->total, .extents = tree->spans, .largest = tree->top[0] };
+	/* A run that the tree does not know exactly is found as one that is
+	 * longer than the longest found so far. */
+	while (query.length >= IOVA_SPANTREE_RUN_MAX && iova_spantree_find(tree, &query, &path)) {
+		counts->largest = iova_spantree_at(&path).length;
+		query.length = counts->largest + 1;
+	}
+}
+
+static uint64_t rbtree_extents(const struct iova_engine_base *engine)
+{
+	return to_rbtree(engine)->tree.spans;
+}
+
+static uint64_t rbtree_steps(const struct iova_engine_base *engine)
+{
+	return to_rbtree(engine)->tree.steps;
+}
+
+static const char *rbtree_check(const struct iova_engine_base *engine)
+{
+	const struct iova_spantree *tree = &to_rbtree(engine)->tree;
+	struct iova_span span, before;
+	const char *wrong = iova_spantree_check(tree);
+
+	if (wrong || !iova_spantree_next((struct iova_spantree *)tree, 0, &before))
+		return wrong;
+	while (iova_spantree_next((struct iova_spantree *)tree, before.start + before.length, &span)) {
+		if (span.start == before.start + before.length)
+			return "two free extents that touch";
+		before = span;
+	}
+	return NULL;
+}
+
+static const struct iova_engine_ops rbtree_ops = {
+	.name = "rbtree",
+	.need = rbtree_need,
+	.start = rbtree_start,
+	.find = rbtree_find,
+	.take = rbtree_take,
+	.give = rbtree_give,
+	.next = rbtree_next,
+	.count = rbtree_count,
+	.extents = rbtree_extents,
+	.steps = rbtree_steps,
+	.check = rbtree_check,
+};
+
+void iova_engine_rbtree_init(struct iova_engine_rbtree *rbtree)
+{
+	rbtree->engine.ops = &rbtree_ops;
+	rbtree->found_valid = false;
+	iova_spantree_init(&rbtree->tree, IOVA_SPAN_ORDERS, 0);
+	rbtree->engine.pool[0] = &rbtree->tree.leaves;
+	rbtree->engine.pool[1] = &rbtree->tree.inners;
+}

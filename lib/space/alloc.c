@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "arith.h"
+#include "assert.h"
+#include "space_internal.h"
+
+/* How many extents that are only long enough are tried in order before one
+ * that surely fits is looked for. */
+#define TRIES 8u
+
+/* xorshift64*: any state but 0 */
+static uint64_t random_below(struct iova_space *space, uint64_t most)
+{
+	uint64_t x = space->random;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	space->random = x;
+	return iova_arith_modulo(x * 0x2545f4914f6cdd1du, most);
+}
+
+/* Where fit goes inside a free extent; its guards are kept from the live
+ * ranges around. */
+static bool place_in(struct iova_space *space, const struct iova_fit *fit, struct iova_span span, bool lowest,
+		     uint64_t *pfn)
+{
+	if (fit->guard && !iova_ledger_outside_guards(space, &span, fit->guard))
+		return false;
+	return iova_fit_place(fit, span, lowest, pfn);
+}
+
+/* Extent by extent, where the engine's answer may not suffice. */
+static bool search_each(struct iova_space *space, const struct iova_fit *fit, struct iova_span_query query,
+			uint64_t *pfn)
+{
+	bool lowest = query.pick == IOVA_SPAN_LOWEST;
+	struct iova_span_query sure = query;
+	uint64_t hi = query.hi;
+	struct iova_span span;
+
+	for (unsigned tries = 0;; tries++) {
+		sure.length = tries == TRIES ? iova_fit_sure(fit) : 0;
+		if (sure.length && space->engine.ops->find(&space->engine, &sure, &span) &&
+		    place_in(space, fit, span, lowest, pfn))
+			return true;
+		if (!space->engine.ops->find(&space->engine, &query, &span))
+			return false;
+		if (place_in(space, fit, span, lowest, pfn))
+			return true;
+		if (query.pick == IOVA_SPAN_BEST_FIT) {
+			query.pick = sure.pick = IOVA_SPAN_HIGHEST;
+			query.hi = hi;
+			continue;
+		}
+		if (lowest ? iova_span_last(span) >= query.hi : span.start <= query.lo)
+			return false;
+		if (lowest)
+			query.lo = sure.lo = span.start + span.length;
+		else
+			query.hi = sure.hi = span.start - 1;
+	}
+}
+
+static bool search_window(struct iova_space *space, const struct iova_fit *fit, uint64_t lo, uint64_t hi,
+			  enum iova_span_pick pick, uint64_t *pfn)
+{
+	struct iova_span_query query = { .length = fit->length, .lo = lo, .hi = hi, .order = fit->order, .pick = pick };
+	struct iova_span span;
+
+	if (lo > hi)
+		return false;
+	if (!fit->exact)
+		return search_each(space, fit, query, pfn);
+	return space->engine.ops->find(&space->engine, &query, &span) &&
+	       iova_fit_place(fit, span, pick == IOVA_SPAN_LOWEST, pfn);
+}
+
+static bool search_up_to(struct iova_space *space, const struct iova_fit *fit, uint64_t hi, uint64_t *pfn)
+{
+	uint64_t at, below;
+
+	switch (fit->placement) {
+	case IOVA_PLACE_BOTTOM_UP:
+		return search_window(space, fit, fit->lo, hi, IOVA_SPAN_LOWEST, pfn);
+	case IOVA_PLACE_BEST_FIT:
+		return search_window(space, fit, fit->lo, hi, IOVA_SPAN_BEST_FIT, pfn);
+	case IOVA_PLACE_RANDOM:
+		at = fit->lo + random_below(space, hi - fit->lo + 1);
+		below = hi - at < fit->length ? hi : at + fit->length - 1;
+		return search_window(space, fit, fit->lo, below, IOVA_SPAN_HIGHEST, pfn) ||
+		       search_window(space, fit, at + 1, hi, IOVA_SPAN_LOWEST, pfn);
+	default:
+		return search_window(space, fit, fit->lo, hi, IOVA_SPAN_HIGHEST, pfn);
+	}
+}
+
+bool iova_space_search(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
+{
+	if (fit->prefer_hi < fit->hi && search_up_to(space, fit, fit->prefer_hi, pfn))
+		return true;
+	return search_up_to(space, fit, fit->hi, pfn);
+}
+
+void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie)
+{
+	struct iova_span guarded = { span.start < guard ? 0 : span.start - guard, 0 };
+
+	guarded.length = span.start - guarded.start + span.length + guard;
+	if (guard)
+		iova_space_cover(space, guarded);
+	else
+		space->engine.ops->take(&space->engine, span);
+	if (space->ledgered)
+		iova_ledger_add(space, span, guard, cookie);
+	space->live_ranges++;
+	space->live_granules += span.length;
+}
+
+/* One allocation under the lock, with room in the stock. */
+static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
+{
+	space->cache_misses++;
+	if (!iova_space_search(space, fit, pfn))
+		return IOVA_ERR_NOSPC;
+	iova_space_commit(space, (struct iova_span){ *pfn, fit->length }, fit->guard, fit->cookie);
+	return 0;
+}
+
+/* error: of the request itself, which is then only counted. */
+static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, int error, uint64_t *iova)
+{
+	uint64_t pfn;
+
+	if (error == IOVA_ERR_INVAL || error == IOVA_ERR_NOTSUP)
+		return error;
+	iova_space_lock(space);
+	if (!error)
+		error = iova_stock_reserve(space, 1, 0, 0);
+	if (!error)
+		error = alloc_fit(space, fit, &pfn);
+	if (error)
+		space->failures++;
+	else
+		space->allocs++;
+	iova_space_unlock(space);
+	if (!error)
+		*iova = iova_space_bytes_of(space, pfn);
+	return error;
+}
+
+int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+{
+	struct iova_fit fit;
+	int error = iova_fit_simple(space, length, align, limit, &fit);
+
+	return alloc_counted(space, &fit, error, iova);
+}
+
+int iova_alloc_constrained(struct iova_space *space, const struct iova_constraints *c, uint64_t *iova)
+{
+	struct iova_fit fit;
+	int error = iova_fit_constrained(space, c, &fit);
+
+	return alloc_counted(space, &fit, error, iova);
+}
+
+/* Undoes the first count of a batch. */
+static void batch_undo(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t count)
+{
+	while (count--) {
+		int error = iova_space_free_locked(space, iovas[count], length);
+
+		(void)error;
+		iova_assert(!error);
+	}
+}
+
+int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iovas,
+		     size_t count)
+{
+	struct iova_fit fit;
+	int error = iova_fit_simple(space, length, align, limit, &fit);
+	uint64_t pfn;
+
+	if (error == IOVA_ERR_INVAL || !count)
+		return error;
+	iova_space_lock(space);
+	if (!error && count > space->world.length)
+		error = IOVA_ERR_NOSPC;
+	if (!error)
+		error = iova_stock_reserve(space, count, 0, 0);
+	for (size_t i = 0; i < count && !error; i++) {
+		error = alloc_fit(space, &fit, &pfn);
+		if (error)
+			batch_undo(space, iovas, length, i);
+		else
+			iovas[i] = iova_space_bytes_of(space, pfn);
+	}
+	if (error)
+		space->failures++;
+	else
+		space->allocs += count;
+	iova_space_unlock(space);
+	return error;
+}
+
+static int alloc_at(struct iova_space *space, struct iova_span span, void *cookie)
+{
+	struct iova_span free;
+	int error = iova_stock_reserve(space, 1, 0, 0);
+
+	if (error)
+		return error;
+	if (!space->engine.ops->next(&space->engine, span.start, &free) ||
+	    !iova_span_contains(free, span.start) || !iova_span_contains(free, iova_span_last(span)))
+		return IOVA_ERR_ADDRINUSE;
+	iova_space_commit(space, span, 0, cookie);
+	return 0;
+}
+
+int iova_alloc_at(struct iova_space *space, uint64_t iova, uint64_t length, void *cookie)
+{
+	struct iova_span span = { iova >> space->shift, 0 };
+	int error;
+
+	if (!length || iova & (((uint64_t)1 << space->shift) - 1))
+		return IOVA_ERR_INVAL;
+	if (cookie && !(space->flags & IOVA_SPACE_TRACKED))
+		return IOVA_ERR_NOTSUP;
+	span.length = iova_space_granules(space, length);
+	if (!iova_span_contains(space->world, span.start) || !iova_span_contains(space->world, iova_span_last(span)))
+		return IOVA_ERR_OVERFLOW;
+	iova_space_lock(space);
+	error = alloc_at(space, span, cookie);
+	if (error)
+		space->failures++;
+	else
+		space->allocs++;
+	iova_space_unlock(space);
+	return error;
+}

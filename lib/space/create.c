@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "arith.h"
+#include "assert.h"
+#include "space_internal.h"
+
+#define SHIFT_LEAST   9u /* 512 bytes */
+#define SHIFT_MOST    30u
+#define SHIFT_DEFAULT 12u
+
+void iova_space_lock(struct iova_space *space)
+{
+	if (!(space->flags & IOVA_SPACE_UNLOCKED))
+		iova_port_lock_acquire(&space->lock);
+}
+
+void iova_space_unlock(struct iova_space *space)
+{
+	if (!(space->flags & IOVA_SPACE_UNLOCKED))
+		iova_port_lock_release(&space->lock);
+}
+
+static int memory_read(struct iova_memory *memory, const struct iova_memory *given)
+{
+	int error;
+
+	if (!given) {
+		*memory = (struct iova_memory){ sizeof(*memory), iova_port_memory_alloc, iova_port_memory_free, NULL };
+		return IOVA_PORT_HAS_MEMORY ? 0 : IOVA_ERR_NOTSUP;
+	}
+	error = iova_struct_read(memory, sizeof(*memory), sizeof(*memory), given);
+	if (error)
+		return error;
+	return memory->alloc && memory->free ? 0 : IOVA_ERR_INVAL;
+}
+
+/* Reads a config, checks it, and puts today's value in place of each default. */
+static int config_read(struct iova_space_config *config, struct iova_memory *memory,
+		       const struct iova_space_config *given)
+{
+	int error = iova_struct_read(config, sizeof(*config), sizeof(*config), given);
+
+	if (error)
+		return error;
+	if (!config->granule)
+		config->granule = (uint64_t)1 << SHIFT_DEFAULT;
+	if (!iova_arith_is_power_of_two(config->granule) || config->granule >> SHIFT_LEAST == 0 ||
+	    config->granule >> SHIFT_MOST > 1)
+		return IOVA_ERR_INVAL;
+	if (config->aperture.last < config->aperture.start ||
+	    (config->aperture.start | (config->aperture.last + 1)) & (config->granule - 1))
+		return IOVA_ERR_INVAL;
+	if (config->engine > IOVA_ENGINE_BITMAP || config->placement > IOVA_PLACE_RANDOM ||
+	    config->flags & ~(uint32_t)IOVA_SPACE_FLAGS)
+		return IOVA_ERR_INVAL;
+	if (config->engine != IOVA_ENGINE_RBTREE)
+		return IOVA_ERR_NOTSUP;
+	if (config->placement == IOVA_PLACE_DEFAULT)
+		config->placement = IOVA_PLACE_TOP_DOWN;
+	return memory_read(memory, config->memory);
+}
+
+static unsigned ledger_words(uint32_t flags)
+{
+	return flags & IOVA_SPACE_TRACKED ? IOVA_LEDGER_WORDS : 0;
+}
+
+/* A space without records: every pool is empty. */
+static void space_init(struct iova_space *space, const struct iova_space_config *config,
+		       const struct iova_memory *memory)
+{
+	memset(space, 0, sizeof(*space));
+	space->shift = iova_arith_log2(config->granule);
+	space->world.start = config->aperture.start >> space->shift;
+	space->world.length = (config->aperture.last >> space->shift) - space->world.start + 1;
+	space->engine_kind = config->engine;
+	space->placement = config->placement;
+	space->flags = config->flags;
+	space->ledgered = config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED);
+	space->live_most = space->resv_most = UINT64_MAX;
+	space->random = config->seed;
+	space->memory = *memory;
+	iova_engine_rbtree_init(&space->rbtree);
+	iova_spantree_init(&space->ledger, 0, ledger_words(config->flags));
+	iova_spantree_init(&space->holes, 0, 0);
+	iova_pool_init(&space->resv_pool, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST));
+}
+
+/* The whole aperture becomes free.
+ * pre: the pools hold what one live range and no reservation need. */
+static void space_start(struct iova_space *space)
+{
+	if (!space->random)
+		space->random = iova_port_entropy() | 1;
+	space->engine.ops->start(&space->engine);
+	space->engine.ops->give(&space->engine, space->world);
+	if (space->ledgered)
+		iova_spantree_start(&space->ledger);
+	iova_spantree_start(&space->holes);
+	iova_port_lock_init(&space->lock, space->flags & IOVA_SPACE_ATOMIC);
+}
+
+/* Brings every pool to the stock before the space is seen by anyone. */
+static int space_fill(struct iova_space *space, const struct iova_stock *stock)
+{
+	struct iova_pool *pool[IOVA_STOCK_POOLS];
+	size_t items[IOVA_STOCK_POOLS];
+
+	iova_stock_pools(space, stock, pool, items);
+	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++) {
+		size_t bytes = items[i] ? iova_pool_slab_bytes(pool[i], items[i]) : 0;
+		void *memory;
+
+		if (!items[i])
+			continue;
+		memory = bytes ? iova_stock_alloc(space, bytes, 0) : NULL;
+		if (!memory)
+			return IOVA_ERR_NOMEM;
+		iova_pool_add(pool[i], memory, items[i]);
+		space->metadata_bytes += bytes;
+	}
+	space->stock = *stock;
+	return 0;
+}
+
+int iova_space_create(const struct iova_space_config *given, struct iova_space **space)
+{
+	struct iova_stock first = iova_stock_most(1, 0);
+	struct iova_space_config config;
+	struct iova_memory memory;
+	struct iova_space *made;
+	int error = config_read(&config, &memory, given);
+
+	if (error)
+		return error;
+	made = memory.alloc(memory.ctx, sizeof(*made), IOVA_POOL_ALIGN, 0);
+	if (!made)
+		return IOVA_ERR_NOMEM;
+	space_init(made, &config, &memory);
+	made->metadata_bytes = sizeof(*made);
+	error = space_fill(made, &first);
+	if (error) {
+		iova_stock_release(made);
+		memory.free(memory.ctx, made, sizeof(*made));
+		return error;
+	}
+	space_start(made);
+	*space = made;
+	return 0;
+}
+
+void iova_space_destroy(struct iova_space *space)
+{
+	struct iova_memory memory;
+
+	if (!space)
+		return;
+	memory = space->memory;
+	iova_port_lock_destroy(&space->lock);
+	if (space->placed)
+		return;
+	iova_stock_release(space);
+	memory.free(memory.ctx, space, sizeof(*space));
+}
+
+/* What a placed space is made of: the space, then one slab for each pool. */
+#define PLACED_HEADER ((sizeof(struct iova_space) + IOVA_POOL_ALIGN - 1) & ~(size_t)(IOVA_POOL_ALIGN - 1))
+
+/* Adds a slab to the sum; false where size_t cannot say it. */
+static bool slab_measure(const struct iova_pool *pool, size_t items, size_t *bytes)
+{
+	size_t slab = items ? iova_pool_slab_bytes(pool, items) : 0;
+
+	*bytes += slab;
+	return (!items || slab) && *bytes >= slab;
+}
+
+static bool tree_measure(unsigned words, uint64_t spans, size_t *bytes)
+{
+	struct iova_spantree tree;
+	size_t leaves, inners;
+
+	iova_spantree_init(&tree, 0, words);
+	iova_spantree_need(spans, &leaves, &inners);
+	return slab_measure(&tree.leaves, leaves, bytes) && slab_measure(&tree.inners, inners, bytes);
+}
+
+static bool engine_measure(uint64_t extents, size_t *bytes)
+{
+	struct iova_engine_rbtree rbtree;
+	size_t items[IOVA_ENGINE_POOLS];
+	bool said = true;
+
+	iova_engine_rbtree_init(&rbtree);
+	rbtree.engine.ops->need(&rbtree.engine, extents, items);
+	for (unsigned i = 0; i < IOVA_ENGINE_POOLS; i++)
+		said = said && slab_measure(rbtree.engine.pool[i], items[i], bytes);
+	return said;
+}
+
+/* Places may start anywhere: the sum includes the way to the first aligned
+ * byte. False where size_t cannot say it. */
+static bool placed_measure(const struct iova_space_config *config, const struct iova_stock *stock, size_t reservations,
+			   size_t *bytes)
+{
+	struct iova_pool records;
+
+	*bytes = PLACED_HEADER + IOVA_POOL_ALIGN - 1;
+	iova_pool_init(&records, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST));
+	return engine_measure(stock->extents, bytes) && tree_measure(0, stock->holes, bytes) &&
+	       (!(config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) ||
+		tree_measure(ledger_words(config->flags), stock->live, bytes)) &&
+	       slab_measure(&records, reservations, bytes);
+}
+
+/* A config that a placed space can have. */
+static int placed_read(struct iova_space_config *config, struct iova_memory *memory,
+		       const struct iova_space_config *given)
+{
+	static const struct iova_memory none = { sizeof(none), iova_port_memory_alloc, iova_port_memory_free, NULL };
+	struct iova_space_config copy;
+	int error = iova_struct_read(&copy, sizeof(copy), sizeof(copy), given);
+
+	if (error)
+		return error;
+	if (copy.memory)
+		return IOVA_ERR_INVAL;
+	copy.struct_size = sizeof(copy);
+	copy.memory = &none; /* for a port without memory; never called */
+	return config_read(config, memory, &copy);
+}
+
+int iova_space_bytes(const struct iova_space_config *given, size_t live_ranges, size_t reservations, size_t *bytes)
+{
+	struct iova_stock stock = iova_stock_most(live_ranges, reservations);
+	struct iova_space_config config;
+	struct iova_memory memory;
+	size_t need;
+	int error = placed_read(&config, &memory, given);
+
+	if (error)
+		return error;
+	if (!placed_measure(&config, &stock, reservations, &need))
+		return IOVA_ERR_NOSPC;
+	*bytes = need;
+	return 0;
+}
+
+/* Lays the slabs out behind the space. */
+static void placed_fill(struct iova_space *space, const struct iova_stock *stock, size_t reservations)
+{
+	struct iova_pool *pool[IOVA_STOCK_POOLS + 1];
+	size_t items[IOVA_STOCK_POOLS + 1];
+	char *at = (char *)space + PLACED_HEADER;
+
+	iova_stock_pools(space, stock, pool, items);
+	pool[IOVA_STOCK_POOLS] = &space->resv_pool;
+	items[IOVA_STOCK_POOLS] = reservations;
+	for (unsigned i = 0; i < IOVA_STOCK_POOLS + 1; i++) {
+		if (!items[i])
+			continue;
+		iova_pool_add(pool[i], at, items[i]);
+		at += iova_pool_slab_bytes(pool[i], items[i]);
+	}
+	space->stock = *stock;
+}
+
+int iova_space_place(const struct iova_space_config *given, size_t live_ranges, size_t reservations, void *buffer,
+		     size_t bytes, struct iova_space **space)
+{
+	struct iova_stock stock = iova_stock_most(live_ranges, reservations);
+	size_t need, pad = (0 - (uintptr_t)buffer) & (IOVA_POOL_ALIGN - 1);
+	struct iova_space_config config;
+	struct iova_memory memory;
+	struct iova_space *made;
+	int error = placed_read(&config, &memory, given);
+
+	if (error)
+		return error;
+	if (!placed_measure(&config, &stock, reservations, &need) || !buffer || bytes < need)
+		return IOVA_ERR_INVAL;
+	made = (void *)((char *)buffer + pad);
+	space_init(made, &config, &memory);
+	made->placed = true;
+	made->live_most = live_ranges;
+	made->resv_most = reservations;
+	made->metadata_bytes = need;
+	placed_fill(made, &stock, reservations);
+	space_start(made);
+	*space = made;
+	return 0;
+}
+
+void iova_space_drain(struct iova_space *space)
+{
+	(void)space; /* no cache holds anything */
+}
+
+void iova_space_fork_prepare(struct iova_space *space)
+{
+	iova_space_lock(space);
+}
+
+void iova_space_fork_parent(struct iova_space *space)
+{
+	iova_space_unlock(space);
+}
+
+void iova_space_fork_child(struct iova_space *space)
+{
+	if (!(space->flags & IOVA_SPACE_UNLOCKED))
+		iova_port_lock_reset(&space->lock);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "assert.h"
+#include "space_internal.h"
+
+/* A free that the ledger knows all about. */
+static int free_ledgered(struct iova_space *space, struct iova_span span, bool whole)
+{
+	struct iova_spantree_path path;
+	struct iova_span live, freed = span;
+	uint64_t guard = 0;
+
+	if (!iova_ledger_find(space, span.start, &path))
+		return IOVA_ERR_NOENT;
+	live = iova_spantree_at(&path);
+	if (!whole || live.start != span.start || live.length != span.length)
+		return IOVA_ERR_INVAL;
+	if (space->flags & IOVA_SPACE_TRACKED)
+		guard = iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD];
+	iova_spantree_remove(&space->ledger, &path);
+	if (!guard) {
+		bool given = space->engine.ops->give(&space->engine, span);
+
+		(void)given;
+		iova_assert(given);
+		return 0;
+	}
+	freed.start = span.start < guard ? 0 : span.start - guard;
+	freed.length = span.start - freed.start + span.length + guard;
+	iova_space_expose(space, freed);
+	return 0;
+}
+
+/* A free of which only the free and the reserved granules are known. A range
+ * that was never allocated as one may go unseen, but never breaks the space:
+ * no more extents are made than there are records for. */
+static int free_plain(struct iova_space *space, struct iova_span span, bool whole)
+{
+	struct iova_span near;
+
+	if (space->engine.ops->next(&space->engine, span.start, &near) && iova_span_contains(near, span.start))
+		return IOVA_ERR_NOENT;
+	if (iova_spantree_next(&space->holes, span.start, &near)) {
+		if (iova_span_contains(near, span.start))
+			return IOVA_ERR_NOENT;
+		if (near.start <= iova_span_last(span))
+			return IOVA_ERR_INVAL;
+	}
+	if (!whole || span.length > space->live_granules || !space->live_ranges ||
+	    space->engine.ops->extents(&space->engine) >= space->stock.extents)
+		return IOVA_ERR_INVAL;
+	return space->engine.ops->give(&space->engine, span) ? 0 : IOVA_ERR_INVAL;
+}
+
+int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	struct iova_span span = { iova >> space->shift, 0 };
+	bool whole = !(iova & (((uint64_t)1 << space->shift) - 1));
+	int error;
+
+	if (!length)
+		return IOVA_ERR_INVAL;
+	if (!iova_span_contains(space->world, span.start))
+		return IOVA_ERR_NOENT;
+	span.length = iova_space_granules(space, length);
+	if (!iova_span_contains(space->world, iova_span_last(span))) {
+		whole = false;
+		span.length = 1;
+	}
+	error = space->ledgered ? free_ledgered(space, span, whole) : free_plain(space, span, whole);
+	if (error)
+		return error;
+	space->live_ranges--;
+	space->live_granules -= span.length;
+	return 0;
+}
+
+int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	int error;
+
+	iova_space_lock(space);
+	error = iova_space_free_locked(space, iova, length);
+	if (!error)
+		space->frees++;
+	iova_space_unlock(space);
+	return error;
+}
+
+int iova_free_batch(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t count, size_t *freed)
+{
+	size_t done = 0;
+	int error = 0;
+
+	iova_space_lock(space);
+	while (done < count && !error) {
+		error = iova_space_free_locked(space, iovas[done], length);
+		if (!error)
+			done++;
+	}
+	space->frees += done;
+	iova_space_unlock(space);
+	if (freed)
+		*freed = done;
+	return error;
+}

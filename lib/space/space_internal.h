@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * The inside of a space. Public functions validate, lock, call inner functions
+ * and unlock; inner functions never lock. Inside, everything is counted in
+ * granules and named by PFN (address >> shift); bytes end at the public
+ * functions.
+ *
+ * Lock order, outermost first: domain, space, depot, quarantine, per-CPU. Only
+ * the space's lock exists here, and the memory hooks are called without it.
+ */
+#ifndef IOVA_SPACE_INTERNAL_H
+#define IOVA_SPACE_INTERNAL_H
+
+#include <iova/inspect.h>
+#include <iova/resv.h>
+#include <iova/space.h>
+
+#include "engine_rbtree.h"
+#include "spantree.h"
+
+#define IOVA_SPACE_FLAGS (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED | IOVA_SPACE_UNLOCKED | IOVA_SPACE_ATOMIC)
+
+struct iova_resv_record;
+
+/* What the pools must suffice for. */
+struct iova_stock {
+	uint64_t extents, live, holes;
+};
+
+struct iova_space {
+	/* Constant after create. */
+	struct iova_span world; /* the aperture */
+	unsigned shift;		/* of the granule */
+	uint32_t engine_kind, placement, flags;
+	bool ledgered;			/* CHECKED or TRACKED */
+	bool placed;			/* in the caller's buffer: live and reservations have a most */
+	uint64_t live_most, resv_most;
+	struct iova_memory memory;
+	struct iova_port_lock lock;
+
+	/* Under the lock. */
+	union {
+		struct iova_engine_base engine;
+		struct iova_engine_rbtree rbtree;
+	};
+	struct iova_spantree ledger;	  /* live ranges, where ledgered; extra words: enum ledger_word, where TRACKED */
+	struct iova_spantree holes;	  /* the union of the reservations, inside the aperture */
+	struct iova_resv_record *resv_first; /* by start, then last */
+	struct iova_pool resv_pool;	  /* of records, where placed */
+	uint64_t resv_count;
+	struct iova_stock stock;	  /* what the pools suffice for */
+	uint64_t live_ranges, live_granules;
+	uint64_t allocs, frees, failures, cache_misses;
+	uint64_t metadata_bytes;
+	uint64_t random;
+};
+
+/* ---- create.c ---- */
+
+void iova_space_lock(struct iova_space *space);
+void iova_space_unlock(struct iova_space *space);
+
+static inline uint64_t iova_space_bytes_of(const struct iova_space *space, uint64_t pfn)
+{
+	return pfn << space->shift;
+}
+
+/* The extent in bytes; the last granule of 2^64 does not wrap. */
+static inline struct iova_extent iova_space_extent(const struct iova_space *space, struct iova_span span)
+{
+	return (struct iova_extent){ span.start << space->shift,
+				     (iova_span_last(span) << space->shift) + (((uint64_t)1 << space->shift) - 1) };
+}
+
+/* The granules that bytes fill.
+ * pre: bytes > 0. */
+static inline uint64_t iova_space_granules(const struct iova_space *space, uint64_t bytes)
+{
+	return ((bytes - 1) >> space->shift) + 1;
+}
+
+/* ---- struct_size.c ---- */
+
+/* Copies a struct that the caller filled, today's size bytes, zero-extended.
+ * INVAL: smaller than first_size, or source is NULL. NOTSUP: a non-zero byte
+ * beyond size. */
+int iova_struct_read(void *copy, size_t size, size_t first_size, const void *source);
+
+/* Writes a struct that the caller gave room for, and leaves its struct_size. */
+int iova_struct_write(void *target, size_t first_size, const void *source, size_t size);
+
+/* ---- stock.c ---- */
+
+/* Room for more live ranges and reservations than there are now. Releases and
+ * takes the lock again where it must call the memory hooks, so the caller's
+ * view of the space is stale after it. NOMEM. flags: IOVA_MEMORY_*. */
+int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags);
+
+/* What a space with no more than so many needs at most. */
+struct iova_stock iova_stock_most(uint64_t live, uint64_t reservations);
+
+/* The items that each pool must have for the stock. */
+#define IOVA_STOCK_POOLS (IOVA_ENGINE_POOLS + 4u)
+void iova_stock_pools(struct iova_space *space, const struct iova_stock *stock,
+		      struct iova_pool *pool[IOVA_STOCK_POOLS], size_t items[IOVA_STOCK_POOLS]);
+
+/* Memory from the hooks, counted; the lock is not held. */
+void *iova_stock_alloc(struct iova_space *space, size_t bytes, uint32_t flags);
+void iova_stock_free(struct iova_space *space, void *memory, size_t bytes);
+
+/* Gives everything back, for destroy. */
+void iova_stock_release(struct iova_space *space);
+
+/* ---- fit.c ---- */
+
+/* A request, validated, in granules. */
+struct iova_fit {
+	uint64_t length, lo, hi; /* lo <= hi inside the aperture */
+	uint64_t prefer_hi;	 /* below hi: tried first; else hi */
+	uint64_t align, phase;	 /* align >= 1, phase < align */
+	uint64_t boundary;	 /* 0 where it cannot matter */
+	uint64_t guard;
+	void *cookie;
+	uint32_t placement;
+	unsigned order; /* of runs that hold every position that align and phase allow */
+	bool exact;	/* the engine's find with order is the whole answer */
+};
+
+int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit,
+		    struct iova_fit *fit);
+int iova_fit_constrained(const struct iova_space *space, const struct iova_constraints *c, struct iova_fit *fit);
+
+/* The highest or lowest place for fit in span, by align, phase and boundary
+ * alone; false where there is none. O(log(align)). */
+bool iova_fit_place(const struct iova_fit *fit, struct iova_span span, bool lowest, uint64_t *pfn);
+
+/* The shortest extent that surely has a place; 0 where none is sure. */
+uint64_t iova_fit_sure(const struct iova_fit *fit);
+
+/* ---- alloc.c, free.c ---- */
+
+/* Where fit goes now; false where nowhere. Changes nothing but the state of
+ * the random generator. */
+bool iova_space_search(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn);
+
+/* Makes the free range live with its guard.
+ * pre: room for one more. */
+void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
+
+int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t length);
+
+/* ---- ledger.c: live ranges, where ledgered ---- */
+
+enum iova_ledger_word { IOVA_LEDGER_COOKIE, IOVA_LEDGER_GUARD, IOVA_LEDGER_WORDS };
+
+/* The live range that contains pfn. */
+bool iova_ledger_find(struct iova_space *space, uint64_t pfn, struct iova_spantree_path *path);
+
+void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
+
+/* Cuts a span that no live range meets to what no guard covers; false where
+ * nothing is left. extra: granules that must lie between as well. */
+bool iova_ledger_outside_guards(struct iova_space *space, struct iova_span *span, uint64_t extra);
+
+/* ---- hole.c ---- */
+
+/* Makes free what no reservation and no guard covers.
+ * pre: nothing of span is live or free. */
+void iova_space_expose(struct iova_space *space, struct iova_span span);
+
+/* Takes whatever is free in span. */
+void iova_space_cover(struct iova_space *space, struct iova_span span);
+
+/* ---- segment.c ---- */
+
+/* What is at pfn, and how far it goes on: a whole segment where pfn is the
+ * first of one. live and cookie: where ledgered, TRACKED. */
+struct iova_piece {
+	struct iova_span span;
+	uint32_t state; /* enum iova_state */
+	void *cookie;
+	uint64_t guard;
+};
+void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece *piece);
+
+/* ---- resv.c ---- */
+
+#define IOVA_RESV_ORIGIN_MOST	     1023u /* bytes of an origin that are kept */
+#define IOVA_RESV_ORIGIN_PLACED_MOST 31u
+
+struct iova_resv_record {
+	struct iova_pool_item item; /* where placed */
+	struct iova_resv_record *next;
+	struct iova_resv resv; /* resv.origin is origin[] */
+	size_t bytes;
+	char origin[];
+};
+
+/* A record that is in no list yet; NULL without memory. The lock is not held.
+ * length: of the origin, without its NUL. */
+struct iova_resv_record *iova_resv_record_alloc(struct iova_space *space, const struct iova_resv *resv, size_t length);
+void iova_resv_record_free(struct iova_space *space, struct iova_resv_record *record);
+
+/* Lists the record and makes its hole.
+ * pre: room in the stock, nothing live there. */
+void iova_resv_insert(struct iova_space *space, struct iova_resv_record *record);
+
+/* The part of an extent inside the aperture, rounded outwards; false where
+ * there is none. */
+bool iova_resv_span(const struct iova_space *space, struct iova_extent extent, struct iova_span *span);
+
+size_t iova_resv_record_bytes(size_t origin);
+
+/* ---- stats.c ---- */
+
+void iova_space_stats(struct iova_space *space, struct iova_stats *stats);
+
+#endif

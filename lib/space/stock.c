@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * Records, brought to the pools before they may be needed: when a range is
+ * allocated or reserved, where failing is harmless, so that freeing never
+ * fails.
+ *
+ * How many free extents can there be? Let V ranges be live, R reservations
+ * listed and E extents free now. Every extent but the topmost has a live range
+ * or a reservation above it. Freeing f ranges adds at most f extents and two
+ * for each hole that a guard reached across; taking all reservations away adds
+ * at most two for each. So there are never more than either of
+ *
+ *     E + f + 4R      V - f + R + 1
+ *
+ * and their sum is free of f: extents <= (V + E + 5R + 1) / 2.
+ */
+#include "arith.h"
+#include "assert.h"
+#include "space_internal.h"
+
+#define SPARE_SHIFT 4u /* grow by a sixteenth more than is needed */
+
+static uint64_t extents_most(uint64_t live, uint64_t extents, uint64_t reservations)
+{
+	return (live + extents + 5 * reservations + 1) / 2 + 1;
+}
+
+struct iova_stock iova_stock_most(uint64_t live, uint64_t reservations)
+{
+	uint64_t most = UINT64_MAX >> 4; /* more than any memory holds, and sums of it do not wrap */
+
+	live = live < most ? live : most;
+	reservations = reservations < most ? reservations : most;
+	return (struct iova_stock){ extents_most(live, live + reservations + 1, reservations), live, reservations };
+}
+
+void iova_stock_pools(struct iova_space *space, const struct iova_stock *stock,
+		      struct iova_pool *pool[IOVA_STOCK_POOLS], size_t items[IOVA_STOCK_POOLS])
+{
+	const unsigned ledger = IOVA_ENGINE_POOLS, holes = IOVA_ENGINE_POOLS + 2;
+
+	for (unsigned i = 0; i < IOVA_ENGINE_POOLS; i++)
+		pool[i] = space->engine.pool[i];
+	space->engine.ops->need(&space->engine, stock->extents, items);
+	pool[ledger] = &space->ledger.leaves;
+	pool[ledger + 1] = &space->ledger.inners;
+	items[ledger] = items[ledger + 1] = 0;
+	if (space->ledgered)
+		iova_spantree_need(stock->live, &items[ledger], &items[ledger + 1]);
+	pool[holes] = &space->holes.leaves;
+	pool[holes + 1] = &space->holes.inners;
+	iova_spantree_need(stock->holes, &items[holes], &items[holes + 1]);
+}
+
+void *iova_stock_alloc(struct iova_space *space, size_t bytes, uint32_t flags)
+{
+	return space->memory.alloc(space->memory.ctx, bytes, IOVA_POOL_ALIGN, flags);
+}
+
+void iova_stock_free(struct iova_space *space, void *memory, size_t bytes)
+{
+	space->memory.free(space->memory.ctx, memory, bytes);
+}
+
+/* What the space needs now for so many more. */
+static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv)
+{
+	uint64_t extents = space->engine.ops->extents(&space->engine);
+
+	return (struct iova_stock){ extents_most(space->live_ranges + more_live, extents + more_live + more_resv,
+						 space->resv_count + more_resv),
+				    space->live_ranges + more_live, space->resv_count + more_resv };
+}
+
+static bool stock_suffices(const struct iova_space *space, const struct iova_stock *need)
+{
+	return need->extents <= space->stock.extents && need->holes <= space->stock.holes &&
+	       (need->live <= space->stock.live || !space->ledgered);
+}
+
+static uint64_t with_spare(uint64_t have, uint64_t need)
+{
+	return need <= have ? have : need + (need >> SPARE_SHIFT) + IOVA_SPANTREE_LEAF_MIN;
+}
+
+/* Brings the first pool that is short to the target; *done where none is. The
+ * lock is released and taken. */
+static int stock_grow_one(struct iova_space *space, const struct iova_stock *target, uint32_t flags, bool *done)
+{
+	struct iova_pool *pool[IOVA_STOCK_POOLS];
+	size_t items[IOVA_STOCK_POOLS], missing, bytes;
+	void *memory = NULL;
+	unsigned i = 0;
+
+	iova_stock_pools(space, target, pool, items);
+	while (i < IOVA_STOCK_POOLS && pool[i]->items >= items[i])
+		i++;
+	*done = i == IOVA_STOCK_POOLS;
+	if (*done)
+		return 0;
+	missing = items[i] - pool[i]->items;
+	bytes = iova_pool_slab_bytes(pool[i], missing);
+	iova_space_unlock(space);
+	if (bytes)
+		memory = iova_stock_alloc(space, bytes, flags);
+	iova_space_lock(space);
+	if (!memory)
+		return IOVA_ERR_NOMEM;
+	iova_pool_add(pool[i], memory, missing);
+	space->metadata_bytes += bytes;
+	return 0;
+}
+
+/* Brings every pool to the target. Others may trim or grow meanwhile: it is
+ * done when a whole look finds nothing short. */
+static int stock_grow(struct iova_space *space, const struct iova_stock *target, uint32_t flags)
+{
+	bool done = false;
+	int error = 0;
+
+	while (!error && !done)
+		error = stock_grow_one(space, target, flags, &done);
+	if (error)
+		return error;
+	if (target->extents > space->stock.extents)
+		space->stock.extents = target->extents;
+	if (target->live > space->stock.live)
+		space->stock.live = target->live;
+	if (target->holes > space->stock.holes)
+		space->stock.holes = target->holes;
+	return 0;
+}
+
+int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags)
+{
+	if (more_live > space->live_most - space->live_ranges || more_resv > space->resv_most - space->resv_count)
+		return IOVA_ERR_NOMEM;
+	for (;;) {
+		struct iova_stock need = stock_needed(space, more_live, more_resv), target;
+		int error;
+
+		if (stock_suffices(space, &need))
+			return 0;
+		if (space->flags & IOVA_SPACE_ATOMIC && more_live)
+			return IOVA_ERR_NOMEM; /* an allocation lives on the prefill alone */
+		target = (struct iova_stock){ with_spare(space->stock.extents, need.extents),
+					      with_spare(space->stock.live, space->ledgered ? need.live : 0),
+					      with_spare(space->stock.holes, need.holes) };
+		error = stock_grow(space, &target, flags);
+		if (error)
+			return error;
+	}
+}
+
+int iova_space_prefill(struct iova_space *space, size_t live_ranges)
+{
+	struct iova_stock need;
+	int error = IOVA_ERR_NOMEM;
+
+	if (space->placed)
+		return IOVA_ERR_NOTSUP;
+	iova_space_lock(space);
+	if (live_ranges < UINT64_MAX >> 4) {
+		need = stock_needed(space, live_ranges, 0);
+		error = stock_grow(space, &need, 0);
+	}
+	iova_space_unlock(space);
+	return error;
+}
+
+/* Takes one unused slab out of a pool that has more than items; NULL where
+ * there is none. */
+static void *stock_shrink_one(struct iova_space *space, const struct iova_stock *need, size_t *bytes)
+{
+	struct iova_pool *pool[IOVA_STOCK_POOLS];
+	size_t items[IOVA_STOCK_POOLS];
+	void *memory = NULL;
+
+	iova_stock_pools(space, need, pool, items);
+	for (unsigned i = 0; i < IOVA_STOCK_POOLS && !memory; i++)
+		memory = iova_pool_remove_unused(pool[i], items[i], bytes);
+	return memory;
+}
+
+void iova_space_trim(struct iova_space *space)
+{
+	void *memory;
+	size_t bytes;
+
+	if (space->placed)
+		return;
+	do {
+		struct iova_stock need;
+
+		iova_space_lock(space);
+		need = stock_needed(space, 0, 0);
+		memory = stock_shrink_one(space, &need, &bytes);
+		if (memory) {
+			space->stock = need;
+			space->metadata_bytes -= bytes;
+		}
+		iova_space_unlock(space);
+		if (memory)
+			iova_stock_free(space, memory, bytes);
+	} while (memory);
+}
+
+void iova_stock_release(struct iova_space *space)
+{
+	struct iova_stock none = { 0, 0, 0 };
+	struct iova_pool *pool[IOVA_STOCK_POOLS];
+	size_t items[IOVA_STOCK_POOLS], bytes;
+
+	while (space->resv_first) {
+		struct iova_resv_record *record = space->resv_first;
+
+		space->resv_first = record->next;
+		iova_resv_record_free(space, record);
+	}
+	iova_stock_pools(space, &none, pool, items);
+	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)
+		for (;;) {
+			void *memory = iova_pool_remove_any(pool[i], &bytes);
+
+			if (!memory)
+				break;
+			iova_stock_free(space, memory, bytes);
+		}
+}

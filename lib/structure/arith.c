@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "arith.h"
+
+#include "assert.h"
+
+unsigned iova_arith_log2(uint64_t x)
+{
+	unsigned n = 0;
+
+	iova_assert(x);
+	for (unsigned half = 32; half; half >>= 1) {
+		if (x >> half) {
+			x >>= half;
+			n += half;
+		}
+	}
+	return n;
+}
+
+unsigned iova_arith_trailing_zeros(uint64_t x)
+{
+	return iova_arith_log2(x & (~x + 1));
+}
+
+uint64_t iova_arith_divide_plain(uint64_t a, uint64_t b, uint64_t *rest)
+{
+	uint64_t quotient = 0, left = a;
+	unsigned shift;
+
+	iova_assert(b);
+	*rest = a;
+	if (a < b)
+		return 0;
+	/* b << shift <= a < b << (shift + 1) up to one: no bit is lost. */
+	for (shift = iova_arith_log2(a) - iova_arith_log2(b) + 1; shift-- > 0;) {
+		if (left >> shift >= b) {
+			left -= b << shift;
+			quotient |= (uint64_t)1 << shift;
+		}
+	}
+	*rest = left;
+	return quotient;
+}
+
+uint64_t iova_arith_divide(uint64_t a, uint64_t b, uint64_t *rest)
+{
+	if (sizeof(unsigned long) < sizeof(uint64_t))
+		return iova_arith_divide_plain(a, b, rest);
+	*rest = (unsigned long)a % (unsigned long)b;
+	return (unsigned long)a / (unsigned long)b;
+}
+
+/* factor * times / divisor, whose product may need more than 64 bits on the
+ * way.
+ * pre: times < divisor < 2^62, and so the result is at most factor. */
+static uint64_t scale(uint64_t factor, uint64_t times, uint64_t divisor, uint64_t *rest)
+{
+	uint64_t quotient = 0, left = 0;
+
+	for (unsigned bit = 64; bit-- > 0;) {
+		quotient <<= 1;
+		left = (left << 1) + (factor >> bit & 1 ? times : 0);
+		for (; left >= divisor; left -= divisor)
+			quotient++;
+	}
+	*rest = left;
+	return quotient;
+}
+
+/*
+ * Euclid's descent. The multiples of step pass the modulus every modulus / step
+ * of them, and where the pass lands is the same problem with step for modulus.
+ * A level's modulus is the step of the level above it.
+ */
+#define RESIDUE_LEVELS 55 /* step <= modulus / 2 after mirroring, so each level halves it */
+
+struct residue_level {
+	uint64_t step, low;
+};
+
+bool iova_arith_first_residue(uint64_t step, uint64_t modulus, uint64_t low, uint64_t high, uint64_t *j)
+{
+	struct residue_level level[RESIDUE_LEVELS];
+	const uint64_t first_modulus = modulus;
+	uint64_t count = 0, rest, swap;
+	unsigned depth = 0;
+
+	while (low) {
+		iova_assert(low <= high && high < modulus && step < modulus && depth < RESIDUE_LEVELS);
+		if (!step)
+			return false;
+		if (step > modulus - step) { /* the mirror image: count downwards */
+			step = modulus - step;
+			swap = modulus - high;
+			high = modulus - low;
+			low = swap;
+		}
+		count = iova_arith_divide(low + step - 1, step, &rest);
+		if (count * step <= high)
+			break;
+		/* [low, high] holds no multiple of step. After y passes,
+		 * [low, high] + y * modulus holds one where y * modulus is in
+		 * [-high, -low] modulo step. */
+		level[depth++] = (struct residue_level){ step, low };
+		swap = step - iova_arith_modulo(high, step);
+		high = step - iova_arith_modulo(low, step);
+		low = swap;
+		swap = iova_arith_modulo(modulus, step);
+		modulus = step;
+		step = swap;
+		count = 0;
+	}
+	while (depth--) { /* from passes to steps: (low + count * modulus) / step, rounded up */
+		uint64_t whole, part, left;
+
+		step = level[depth].step;
+		modulus = depth ? level[depth - 1].step : first_modulus;
+		whole = iova_arith_divide(modulus, step, &rest);
+		part = scale(count, rest, step, &left);
+		count = count * whole + part + iova_arith_divide(level[depth].low + left + step - 1, step, &rest);
+	}
+	*j = count;
+	return true;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "pool.h"
+
+#include "arith.h"
+#include "assert.h"
+
+struct iova_pool_slab {
+	struct iova_pool_slab *next, **link; /* link: what points here */
+	void *unused;			     /* items, each linked through its second word */
+	size_t items, used;
+};
+
+#define SLAB_HEADER ((sizeof(struct iova_pool_slab) + IOVA_POOL_ALIGN - 1) & ~(size_t)(IOVA_POOL_ALIGN - 1))
+
+struct unused_item {
+	struct iova_pool_item item;
+	void *next;
+};
+
+static void slab_link(struct iova_pool_slab **head, struct iova_pool_slab *slab)
+{
+	slab->next = *head;
+	slab->link = head;
+	if (*head)
+		(*head)->link = &slab->next;
+	*head = slab;
+}
+
+static void slab_unlink(struct iova_pool_slab *slab)
+{
+	*slab->link = slab->next;
+	if (slab->next)
+		slab->next->link = slab->link;
+}
+
+void iova_pool_init(struct iova_pool *pool, size_t item_bytes)
+{
+	iova_assert(item_bytes >= sizeof(struct unused_item));
+	*pool = (struct iova_pool){ 0 };
+	pool->item_bytes = (item_bytes + IOVA_POOL_ALIGN - 1) & ~(size_t)(IOVA_POOL_ALIGN - 1);
+}
+
+size_t iova_pool_slab_bytes(const struct iova_pool *pool, size_t items)
+{
+	uint64_t rest, most = iova_arith_divide(SIZE_MAX - SLAB_HEADER, pool->item_bytes, &rest);
+
+	return items > most ? 0 : SLAB_HEADER + items * pool->item_bytes;
+}
+
+void iova_pool_add(struct iova_pool *pool, void *memory, size_t items)
+{
+	struct iova_pool_slab *slab = memory;
+
+	iova_assert(items && !((uintptr_t)memory % IOVA_POOL_ALIGN));
+	*slab = (struct iova_pool_slab){ .items = items };
+	/* Backwards, so that the first to be taken is the first in memory. */
+	for (size_t i = items; i-- > 0;) {
+		struct unused_item *item = (void *)((char *)memory + SLAB_HEADER + i * pool->item_bytes);
+
+		item->item.slab = slab;
+		item->next = slab->unused;
+		slab->unused = item;
+	}
+	slab_link(&pool->open, slab);
+	pool->items += items;
+}
+
+void *iova_pool_take(struct iova_pool *pool)
+{
+	struct iova_pool_slab *slab = pool->open;
+	struct unused_item *item;
+
+	iova_assert(slab && pool->used < pool->items);
+	item = slab->unused;
+	slab->unused = item->next;
+	slab->used++;
+	pool->used++;
+	if (!slab->unused) {
+		slab_unlink(slab);
+		slab_link(&pool->full, slab);
+	}
+	return item;
+}
+
+void iova_pool_put(struct iova_pool *pool, void *memory)
+{
+	struct unused_item *item = memory;
+	struct iova_pool_slab *slab = item->item.slab;
+
+	if (!slab->unused) {
+		slab_unlink(slab);
+		slab_link(&pool->open, slab);
+	}
+	item->next = slab->unused;
+	slab->unused = item;
+	slab->used--;
+	pool->used--;
+}
+
+static void *slab_remove(struct iova_pool *pool, struct iova_pool_slab *slab, size_t *bytes)
+{
+	slab_unlink(slab);
+	pool->items -= slab->items;
+	pool->used -= slab->used;
+	*bytes = iova_pool_slab_bytes(pool, slab->items);
+	return slab;
+}
+
+void *iova_pool_remove_unused(struct iova_pool *pool, size_t keep, size_t *bytes)
+{
+	for (struct iova_pool_slab *slab = pool->open; slab; slab = slab->next)
+		if (!slab->used && pool->items - slab->items >= keep)
+			return slab_remove(pool, slab, bytes);
+	return NULL;
+}
+
+void *iova_pool_remove_any(struct iova_pool *pool, size_t *bytes)
+{
+	struct iova_pool_slab *slab = pool->open ? pool->open : pool->full;
+
+	return slab ? slab_remove(pool, slab, bytes) : NULL;
+}
+
+static const char *slabs_check(const struct iova_pool_slab *const *head, bool open, size_t *items, size_t *used)
+{
+	for (struct iova_pool_slab *const *link = (struct iova_pool_slab *const *)head; *link; link = &(*link)->next) {
+		const struct iova_pool_slab *slab = *link;
+		size_t unused = 0;
+
+		for (const struct unused_item *item = slab->unused; item; item = item->next)
+			if (item->item.slab != slab || unused++ == slab->items)
+				return "a pool's unused item is not of its slab";
+		if (slab->link != link || slab->used + unused != slab->items || open != (unused > 0))
+			return "a pool's slab miscounts";
+		*items += slab->items;
+		*used += slab->used;
+	}
+	return NULL;
+}
+
+const char *iova_pool_check(const struct iova_pool *pool)
+{
+	size_t items = 0, used = 0;
+	const char *wrong = slabs_check((void *)&pool->open, true, &items, &used);
+
+	if (!wrong)
+		wrong = slabs_check((void *)&pool->full, false, &items, &used);
+	if (!wrong && (items != pool->items || used != pool->used))
+		wrong = "a pool miscounts its slabs";
+	return wrong;
+}

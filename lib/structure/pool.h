@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * A pool of equal items, carved from slabs that its owner brings. It never
+ * asks for memory: what may be needed is brought before.
+ */
+#ifndef IOVA_POOL_H
+#define IOVA_POOL_H
+
+#include "port.h"
+
+#define IOVA_POOL_ALIGN 16 /* of slabs and of items */
+
+struct iova_pool_slab;
+
+/* Every item starts with this; the pool's own while the item is out. */
+struct iova_pool_item {
+	struct iova_pool_slab *slab;
+};
+
+struct iova_pool {
+	size_t item_bytes;	    /* constant after init */
+	struct iova_pool_slab *open; /* slabs with an unused item, then those without */
+	struct iova_pool_slab *full;
+	size_t items, used;
+};
+
+/* pre: item_bytes >= 2 pointers. */
+void iova_pool_init(struct iova_pool *pool, size_t item_bytes);
+
+/* The bytes of a slab of so many items; 0 where size_t cannot say it. */
+size_t iova_pool_slab_bytes(const struct iova_pool *pool, size_t items);
+
+/* Adds a slab. The memory belongs to the pool until it comes back from
+ * iova_pool_remove_unused or iova_pool_remove_any.
+ * pre: memory is aligned to IOVA_POOL_ALIGN and has iova_pool_slab_bytes(items)
+ * bytes, items > 0. */
+void iova_pool_add(struct iova_pool *pool, void *memory, size_t items);
+
+/* pre: used < items. */
+void *iova_pool_take(struct iova_pool *pool);
+
+/* pre: item came from iova_pool_take of this pool. */
+void iova_pool_put(struct iova_pool *pool, void *item);
+
+/* Takes out a slab of which no item is used, if at least keep items stay;
+ * NULL where there is none. *bytes: as it was added. O(number of slabs). */
+void *iova_pool_remove_unused(struct iova_pool *pool, size_t keep, size_t *bytes);
+
+/* Takes out any slab, used or not, for the end; NULL when none is left. */
+void *iova_pool_remove_any(struct iova_pool *pool, size_t *bytes);
+
+/* NULL, or what is wrong. */
+const char *iova_pool_check(const struct iova_pool *pool);
+
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "arith.h"
+#include "assert.h"
+#include "spantree_node.h"
+
+void iova_spantree_init(struct iova_spantree *tree, unsigned orders, unsigned extras)
+{
+	iova_assert(!orders || orders == ORDERS);
+	*tree = (struct iova_spantree){ .orders = orders, .extras = extras };
+	iova_pool_init(&tree->leaves, sizeof(struct iova_spantree_leaf) + extras * LEAF * sizeof(uint64_t));
+	iova_pool_init(&tree->inners, sizeof(struct iova_spantree_inner) + orders * FANOUT * sizeof(uint32_t));
+}
+
+void iova_spantree_need(uint64_t spans, size_t *leaves, size_t *inners)
+{
+	uint64_t rest, nodes = iova_arith_divide(spans, IOVA_SPANTREE_LEAF_MIN, &rest);
+	uint64_t most = SIZE_MAX / 2;
+
+	nodes = nodes < 1 ? 1 : nodes;
+	*leaves = (size_t)(nodes < most ? nodes : most);
+	*inners = 0;
+	for (nodes = *leaves; nodes > 1; *inners += (size_t)nodes) {
+		nodes = iova_arith_divide(nodes, IOVA_SPANTREE_MIN, &rest);
+		nodes = nodes < 1 ? 1 : nodes;
+	}
+}
+
+void iova_spantree_start(struct iova_spantree *tree)
+{
+	struct iova_spantree_leaf *leaf = iova_pool_take(&tree->leaves);
+
+	leaf->before = leaf->after = NULL;
+	leaf->count = 0;
+	tree->root = leaf;
+}
+
+/* Where the longest run of the subtree below path->node[level] is kept, or of
+ * the leaf's where level is 0: with its parent, or with the tree. */
+static uint32_t *kept_run(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned level,
+			  unsigned order)
+{
+	if (level == tree->height)
+		return &tree->top[order];
+	return &path->node[level]->run[order][path->slot[level]];
+}
+
+/* The leaf's longest runs of the orders in changed became run[]: writes them
+ * into its parents, as far up as they matter. */
+static void runs_lift(struct iova_spantree *tree, struct iova_spantree_path *path, uint32_t changed, uint32_t *run)
+{
+	for (unsigned level = 0; changed; level++) {
+		uint32_t matters = 0;
+
+		for (unsigned k = 0; changed >> k; k++) {
+			uint32_t *kept, was, above, longest;
+
+			if (!(changed >> k & 1))
+				continue;
+			kept = kept_run(tree, path, level, k);
+			was = *kept;
+			*kept = run[k];
+			if (level == tree->height)
+				continue;
+			above = *kept_run(tree, path, level + 1, k);
+			if (run[k] < above && was < above)
+				continue;
+			longest = run[k] >= above ? run[k] : inner_run(path->node[level], k);
+			if (longest == above)
+				continue;
+			run[k] = longest;
+			matters |= (uint32_t)1 << k;
+		}
+		changed = matters;
+	}
+}
+
+/* The span was became now in path's leaf; a length of 0 says that there was or
+ * is none. Runs fall with the order, so the first order at which both have none
+ * ends it. */
+static void runs_changed(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span was,
+			 struct iova_span now)
+{
+	uint32_t run[ORDERS], changed = 0;
+
+	for (unsigned k = 0; k < tree->orders; k++) {
+		uint32_t before = was.length ? span_run(was, k) : 0;
+		uint32_t after = now.length ? span_run(now, k) : 0;
+		uint32_t kept;
+
+		if (!before && !after)
+			break;
+		kept = *kept_run(tree, path, 0, k);
+		if (after > kept)
+			run[k] = after;
+		else if (before == kept && after < kept)
+			run[k] = leaf_run(path->leaf, k);
+		else
+			continue;
+		if (run[k] != kept)
+			changed |= (uint32_t)1 << k;
+	}
+	runs_lift(tree, path, changed, run);
+}
+
+/* Writes the longest runs of path's child at slot of node[level] from the child
+ * itself. Those above do not change: the caller only moved spans between
+ * neighbours of one parent. */
+static void runs_rederive(struct iova_spantree *tree, struct iova_spantree_inner *inner, unsigned slot, unsigned level)
+{
+	void *child = inner->child[slot];
+
+	for (unsigned k = 0; k < tree->orders; k++)
+		inner->run[k][slot] = level ? inner_run(child, k) : leaf_run(child, k);
+}
+
+/* The first start of path's leaf changed. */
+static void keys_lift(struct iova_spantree *tree, struct iova_spantree_path *path)
+{
+	for (unsigned level = 0; level < tree->height; level++) {
+		path->node[level]->key[path->slot[level]] = path->leaf->start[0];
+		if (path->slot[level])
+			return;
+	}
+}
+
+/* Moves count children; the arrays may overlap. */
+static void children_move(struct iova_spantree *tree, struct iova_spantree_inner *to, size_t at,
+			  const struct iova_spantree_inner *from, size_t first, size_t count)
+{
+	memmove(&to->key[at], &from->key[first], count * sizeof(to->key[0]));
+	memmove(&to->child[at], &from->child[first], count * sizeof(to->child[0]));
+	for (unsigned k = 0; k < tree->orders; k++)
+		memmove(&to->run[k][at], &from->run[k][first], count * sizeof(to->run[0][0]));
+}
+
+/* Moves count spans; the arrays may overlap. */
+static void spans_move(struct iova_spantree *tree, struct iova_spantree_leaf *to, size_t at,
+		       const struct iova_spantree_leaf *from, size_t first, size_t count)
+{
+	size_t words = tree->extras;
+
+	memmove(&to->start[at], &from->start[first], count * sizeof(to->start[0]));
+	memmove(&to->length[at], &from->length[first], count * sizeof(to->length[0]));
+	memmove(&to->extra[at * words], &from->extra[first * words], count * words * sizeof(to->extra[0]));
+}
+
+/* Puts a new root above the old one. */
+static void root_raise(struct iova_spantree *tree, struct iova_spantree_path *path, uint64_t key)
+{
+	struct iova_spantree_inner *root = iova_pool_take(&tree->inners);
+
+	iova_assert(tree->height < IOVA_SPANTREE_HEIGHT);
+	root->count = 1;
+	root->key[0] = key;
+	root->child[0] = tree->root;
+	for (unsigned k = 0; k < tree->orders; k++)
+		root->run[k][0] = tree->top[k];
+	path->node[tree->height] = root;
+	path->slot[tree->height] = 0;
+	tree->root = root;
+	tree->height++;
+}
+
+static void child_insert(struct iova_spantree *tree, struct iova_spantree_path *path, unsigned level, void *child,
+			 uint64_t key);
+
+/* Makes two half full nodes of path's full one at level. */
+static void inner_split(struct iova_spantree *tree, struct iova_spantree_path *path, unsigned level)
+{
+	struct iova_spantree_inner *left = path->node[level], *right = iova_pool_take(&tree->inners);
+	size_t half = FANOUT / 2;
+
+	children_move(tree, right, 0, left, half, FANOUT - half);
+	right->count = FANOUT - half;
+	left->count = half;
+	child_insert(tree, path, level + 1, right, right->key[0]);
+	if (path->slot[level] >= half) {
+		path->node[level] = right;
+		path->slot[level] -= (uint8_t)half;
+		path->slot[level + 1]++;
+	}
+}
+
+/* Inserts child to the right of path's at level, both of which were one before;
+ * path stays at the left one. */
+static void child_insert(struct iova_spantree *tree, struct iova_spantree_path *path, unsigned level, void *child,
+			 uint64_t key)
+{
+	struct iova_spantree_inner *inner;
+	size_t at;
+
+	if (level == tree->height) {
+		struct iova_spantree_inner *below = level ? path->node[level - 1] : NULL;
+
+		root_raise(tree, path, below ? below->key[0] : path->leaf->start[0]);
+	} else if (path->node[level]->count == FANOUT) {
+		inner_split(tree, path, level);
+	}
+	inner = path->node[level];
+	at = path->slot[level] + 1u;
+	children_move(tree, inner, at + 1, inner, at, inner->count - at);
+	inner->key[at] = key;
+	inner->child[at] = child;
+	inner->count++;
+	runs_rederive(tree, inner, path->slot[level], level);
+	runs_rederive(tree, inner, (unsigned)at, level);
+}
+
+/* Makes two half full leaves of path's full one; path goes to the one in which
+ * index lies or ends. */
+static void leaf_split(struct iova_spantree *tree, struct iova_spantree_path *path)
+{
+	struct iova_spantree_leaf *left = path->leaf, *right = iova_pool_take(&tree->leaves);
+	size_t half = LEAF / 2;
+
+	spans_move(tree, right, 0, left, half, LEAF - half);
+	right->count = LEAF - half;
+	left->count = half;
+	right->before = left;
+	right->after = left->after;
+	left->after = right;
+	if (right->after)
+		right->after->before = right;
+	child_insert(tree, path, 0, right, right->start[0]);
+	if (path->index > half) {
+		path->leaf = right;
+		path->index -= (unsigned)half;
+		path->slot[0]++;
+	}
+}
+
+bool iova_spantree_seek(struct iova_spantree *tree, uint64_t number, struct iova_spantree_path *path)
+{
+	void *node = tree->root;
+	unsigned count;
+
+	for (unsigned level = tree->height; level-- > 0;) {
+		struct iova_spantree_inner *inner = node;
+		unsigned slot = inner_slot(inner, number);
+
+		path->node[level] = inner;
+		path->slot[level] = (uint8_t)slot;
+		node = inner->child[slot];
+	}
+	path->leaf = node;
+	count = count_up_to(path->leaf->start, path->leaf->count, number);
+	path->index = count ? count - 1 : 0;
+	return count > 0;
+}
+
+struct iova_span iova_spantree_at(const struct iova_spantree_path *path)
+{
+	return leaf_span(path->leaf, path->index);
+}
+
+uint64_t *iova_spantree_extra(const struct iova_spantree *tree, const struct iova_spantree_path *path)
+{
+	return &path->leaf->extra[path->index * tree->extras];
+}
+
+bool iova_spantree_before(const struct iova_spantree_path *path, struct iova_span *span)
+{
+	const struct iova_spantree_leaf *leaf = path->leaf;
+
+	if (path->index)
+		*span = leaf_span(leaf, path->index - 1);
+	else if (leaf->before)
+		*span = leaf_span(leaf->before, (unsigned)leaf->before->count - 1);
+	else
+		return false;
+	return true;
+}
+
+bool iova_spantree_after(const struct iova_spantree_path *path, struct iova_span *span)
+{
+	const struct iova_spantree_leaf *leaf = path->leaf;
+
+	if (path->index + 1 < leaf->count)
+		*span = leaf_span(leaf, path->index + 1);
+	else if (leaf->after)
+		*span = leaf_span(leaf->after, 0);
+	else
+		return false;
+	return true;
+}
+
+bool iova_spantree_forward(struct iova_spantree_path *path)
+{
+	if (path->index + 1 >= path->leaf->count)
+		return false;
+	path->index++;
+	return true;
+}
+
+bool iova_spantree_next(struct iova_spantree *tree, uint64_t number, struct iova_span *span)
+{
+	struct iova_spantree_path path;
+
+	if (iova_spantree_seek(tree, number, &path)) {
+		*span = iova_spantree_at(&path);
+		return iova_span_last(*span) >= number || iova_spantree_after(&path, span);
+	}
+	if (!path.leaf->count)
+		return false;
+	*span = leaf_span(path.leaf, 0);
+	return true;
+}
+
+void iova_spantree_insert(struct iova_spantree *tree, struct iova_spantree_path *path, bool found,
+			  struct iova_span span)
+{
+	struct iova_spantree_leaf *leaf;
+
+	if (found)
+		path->index++;
+	if (path->leaf->count == LEAF)
+		leaf_split(tree, path);
+	leaf = path->leaf;
+	spans_move(tree, leaf, path->index + 1, leaf, path->index, leaf->count - path->index);
+	leaf->start[path->index] = span.start;
+	leaf->length[path->index] = span.length;
+	leaf->count++;
+	tree->spans++;
+	tree->total += span.length;
+	if (!path->index)
+		keys_lift(tree, path);
+	runs_changed(tree, path, (struct iova_span){ 0, 0 }, span);
+}
+
+void iova_spantree_replace(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
+{
+	struct iova_span was = iova_spantree_at(path);
+
+	path->leaf->start[path->index] = span.start;
+	path->leaf->length[path->index] = span.length;
+	tree->total += span.length - was.length;
+	if (!path->index && span.start != was.start)
+		keys_lift(tree, path);
+	runs_changed(tree, path, was, span);
+}
+
+/* Takes the child at slot out of inner. */
+static void child_remove(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t slot)
+{
+	children_move(tree, inner, slot, inner, slot + 1, inner->count - slot - 1);
+	inner->count--;
+}
+
+/* Evens out two neighbouring inner nodes; true where left took all. */
+static bool inners_even(struct iova_spantree *tree, struct iova_spantree_inner *left,
+			struct iova_spantree_inner *right)
+{
+	size_t both = left->count + right->count, half = both / 2;
+
+	if (both <= FANOUT) {
+		children_move(tree, left, left->count, right, 0, right->count);
+		left->count = both;
+		iova_pool_put(&tree->inners, right);
+		return true;
+	}
+	if (left->count > half) {
+		children_move(tree, right, left->count - half, right, 0, right->count);
+		children_move(tree, right, 0, left, half, left->count - half);
+	} else {
+		children_move(tree, left, left->count, right, 0, half - left->count);
+		children_move(tree, right, 0, right, half - left->count, both - half);
+	}
+	left->count = half;
+	right->count = both - half;
+	return false;
+}
+
+/* Evens out two neighbouring leaves; true where left took all. */
+static bool leaves_even(struct iova_spantree *tree, struct iova_spantree_leaf *left, struct iova_spantree_leaf *right)
+{
+	size_t both = left->count + right->count, half = both / 2;
+
+	if (both <= LEAF) {
+		spans_move(tree, left, left->count, right, 0, right->count);
+		left->count = both;
+		left->after = right->after;
+		if (left->after)
+			left->after->before = left;
+		iova_pool_put(&tree->leaves, right);
+		return true;
+	}
+	if (left->count > half) {
+		spans_move(tree, right, left->count - half, right, 0, right->count);
+		spans_move(tree, right, 0, left, half, left->count - half);
+	} else {
+		spans_move(tree, left, left->count, right, 0, half - left->count);
+		spans_move(tree, right, 0, right, half - left->count, both - half);
+	}
+	left->count = half;
+	right->count = both - half;
+	return false;
+}
+
+/* A leaf (level 0) or inner node below path->node[level] fell below half: evens
+ * it out with a neighbour, and so on upwards. */
+static void rebalance(struct iova_spantree *tree, struct iova_spantree_path *path)
+{
+	size_t count = path->leaf->count, least = IOVA_SPANTREE_LEAF_MIN;
+
+	for (unsigned level = 0; level < tree->height && count < least; level++) {
+		struct iova_spantree_inner *inner = path->node[level];
+		unsigned slot = path->slot[level] ? path->slot[level] - 1u : 0;
+		void *left = inner->child[slot], *right = inner->child[slot + 1];
+		bool merged = level ? inners_even(tree, left, right) : leaves_even(tree, left, right);
+
+		if (merged) {
+			child_remove(tree, inner, slot + 1);
+		} else {
+			inner->key[slot + 1] = level ? ((struct iova_spantree_inner *)right)->key[0]
+						     : ((struct iova_spantree_leaf *)right)->start[0];
+			runs_rederive(tree, inner, slot + 1, level);
+		}
+		runs_rederive(tree, inner, slot, level);
+		count = inner->count;
+		least = IOVA_SPANTREE_MIN;
+	}
+	while (tree->height && path->node[tree->height - 1]->count == 1) {
+		tree->height--;
+		tree->root = path->node[tree->height]->child[0];
+		iova_pool_put(&tree->inners, path->node[tree->height]);
+	}
+}
+
+void iova_spantree_remove(struct iova_spantree *tree, struct iova_spantree_path *path)
+{
+	struct iova_spantree_leaf *leaf = path->leaf;
+	struct iova_span was = iova_spantree_at(path);
+
+	spans_move(tree, leaf, path->index, leaf, path->index + 1, leaf->count - path->index - 1);
+	leaf->count--;
+	tree->spans--;
+	tree->total -= was.length;
+	if (!path->index && leaf->count)
+		keys_lift(tree, path);
+	runs_changed(tree, path, was, (struct iova_span){ 0, 0 });
+	rebalance(tree, path);
+}
