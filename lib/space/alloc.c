@@ -159,7 +159,8 @@ int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64
 int iova_alloc_constrained(struct iova_space *space, const struct iova_constraints *c, uint64_t *iova)
 {
 	struct iova_fit fit;
-	int error = iova_fit_constrained(space, c, &fit);
+	const char *why;
+	int error = iova_fit_constrained(space, c, &fit, &why);
 
 	return alloc_counted(space, &fit, error, iova);
 }

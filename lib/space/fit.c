@@ -44,21 +44,25 @@ int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t al
 	return 0;
 }
 
-/* What is impossible whatever the state. */
-static int constraints_check(const struct iova_space *space, const struct iova_constraints *c)
+/* What is impossible whatever the state, and why; NULL where nothing is. */
+static const char *constraints_check(const struct iova_space *space, const struct iova_constraints *c)
 {
 	uint64_t mask = ((uint64_t)1 << space->shift) - 1;
 	uint64_t align = c->align ? c->align : mask + 1;
 
-	if (!c->length || align & mask || c->phase & mask || c->phase >= align)
-		return IOVA_ERR_INVAL;
+	if (!c->length)
+		return "length is 0";
+	if (align & mask)
+		return "align is not a multiple of the granule";
+	if (c->phase & mask)
+		return "phase is not a multiple of the granule";
+	if (c->phase >= align)
+		return "phase is not below align";
 	if (c->boundary && (!iova_arith_is_power_of_two(c->boundary) || c->boundary <= mask))
-		return IOVA_ERR_INVAL;
-	if (c->placement > IOVA_PLACE_RANDOM || c->flags)
-		return IOVA_ERR_INVAL;
-	if ((c->guard || c->cookie) && !(space->flags & IOVA_SPACE_TRACKED))
-		return IOVA_ERR_NOTSUP;
-	return 0;
+		return "boundary is not a power of two of at least the granule";
+	if (c->placement > IOVA_PLACE_RANDOM)
+		return "placement is not one of enum iova_placement";
+	return c->flags ? "an unknown flag is set" : NULL;
 }
 
 /* Derives what the engine can be asked for. */
@@ -77,15 +81,37 @@ static void fit_derive(struct iova_fit *fit)
 	fit->exact = power && fit->align == (uint64_t)1 << fit->order && !fit->phase && !fit->boundary && !fit->guard;
 }
 
-int iova_fit_constrained(const struct iova_space *space, const struct iova_constraints *given, struct iova_fit *fit)
+/* Windows in granules: the request's, and the preferred one inside it. */
+static const char *fit_windows(const struct iova_space *space, const struct iova_constraints *c, struct iova_fit *fit)
+{
+	bool preferred = c->prefer_limit && fit_window(space, c->min, c->prefer_limit, fit);
+	uint64_t prefer_hi = fit->hi;
+
+	if (fit->boundary && fit->length > fit->boundary)
+		return "length is above boundary";
+	if (!fit_window(space, c->min, c->limit ? c->limit : UINT64_MAX, fit))
+		return "no granule of the aperture lies between min and limit";
+	if (fit->length > fit->hi - fit->lo + 1)
+		return "length is above what lies between min and limit in the aperture";
+	fit->prefer_hi = preferred && prefer_hi < fit->hi ? prefer_hi : fit->hi;
+	return NULL;
+}
+
+int iova_fit_constrained(const struct iova_space *space, const struct iova_constraints *given, struct iova_fit *fit,
+			 const char **why)
 {
 	struct iova_constraints c;
 	int error = iova_struct_read(&c, sizeof(c), sizeof(c), given);
 
-	if (!error)
-		error = constraints_check(space, &c);
+	*why = "struct_size is too small, or what is behind today's fields is not zero";
 	if (error)
 		return error;
+	*why = constraints_check(space, &c);
+	if (*why)
+		return IOVA_ERR_INVAL;
+	*why = "a guard or a cookie needs a TRACKED space";
+	if ((c.guard || c.cookie) && !(space->flags & IOVA_SPACE_TRACKED))
+		return IOVA_ERR_NOTSUP;
 	*fit = (struct iova_fit){ .length = iova_space_granules(space, c.length),
 				  .align = c.align ? c.align >> space->shift : 1,
 				  .phase = c.phase >> space->shift,
@@ -93,17 +119,9 @@ int iova_fit_constrained(const struct iova_space *space, const struct iova_const
 				  .guard = c.guard ? iova_space_granules(space, c.guard) : 0,
 				  .cookie = c.cookie,
 				  .placement = c.placement == IOVA_PLACE_DEFAULT ? space->placement : c.placement };
-	if (fit->boundary && fit->length > fit->boundary)
+	*why = fit_windows(space, &c, fit);
+	if (*why)
 		return IOVA_ERR_NOSPC;
-	/* The preferred window first: the request's own one overwrites it. */
-	if (c.prefer_limit && fit_window(space, c.min, c.prefer_limit, fit))
-		fit->prefer_hi = fit->hi;
-	else
-		fit->prefer_hi = UINT64_MAX;
-	if (!fit_window(space, c.min, c.limit ? c.limit : UINT64_MAX, fit) || fit->length > fit->hi - fit->lo + 1)
-		return IOVA_ERR_NOSPC;
-	if (fit->prefer_hi > fit->hi)
-		fit->prefer_hi = fit->hi;
 	fit_derive(fit);
 	return 0;
 }

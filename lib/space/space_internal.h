@@ -93,8 +93,17 @@ int iova_struct_write(void *target, size_t first_size, const void *source, size_
 
 /* Room for more live ranges and reservations than there are now. Releases and
  * takes the lock again where it must call the memory hooks, so the caller's
- * view of the space is stale after it. NOMEM. flags: IOVA_MEMORY_*. */
+ * view of the space is stale after it. NOMEM. flags: IOVA_MEMORY_ATOMIC, and
+ * IOVA_STOCK_PREFILL where an ATOMIC space too may call the hooks. */
+#define IOVA_STOCK_PREFILL (1u << 31)
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags);
+
+/* Could everything that is live and reserved now be given back in any order? */
+bool iova_stock_holds(struct iova_space *space);
+
+/* Would iova_stock_reserve for one live range succeed without memory, or is it
+ * allowed to ask for some? */
+bool iova_stock_allows(struct iova_space *space);
 
 /* What a space with no more than so many needs at most. */
 struct iova_stock iova_stock_most(uint64_t live, uint64_t reservations);
@@ -128,7 +137,9 @@ struct iova_fit {
 
 int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit,
 		    struct iova_fit *fit);
-int iova_fit_constrained(const struct iova_space *space, const struct iova_constraints *c, struct iova_fit *fit);
+/* *why: a sentence, where it fails. */
+int iova_fit_constrained(const struct iova_space *space, const struct iova_constraints *c, struct iova_fit *fit,
+			 const char **why);
 
 /* The highest or lowest place for fit in span, by align, phase and boundary
  * alone; false where there is none. O(log(align)). */
@@ -193,6 +204,7 @@ struct iova_resv_record {
 	struct iova_resv_record *next;
 	struct iova_resv resv; /* resv.origin is origin[] */
 	size_t bytes;
+	uint32_t owner_number; /* while a snapshot is written */
 	char origin[];
 };
 

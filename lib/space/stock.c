@@ -78,6 +78,22 @@ static bool stock_suffices(const struct iova_space *space, const struct iova_sto
 	       (need->live <= space->stock.live || !space->ledgered);
 }
 
+bool iova_stock_holds(struct iova_space *space)
+{
+	struct iova_stock need = stock_needed(space, 0, 0);
+
+	return stock_suffices(space, &need);
+}
+
+bool iova_stock_allows(struct iova_space *space)
+{
+	struct iova_stock need = stock_needed(space, 1, 0);
+
+	if (space->live_ranges >= space->live_most)
+		return false;
+	return !(space->flags & IOVA_SPACE_ATOMIC) || stock_suffices(space, &need);
+}
+
 static uint64_t with_spare(uint64_t have, uint64_t need)
 {
 	return need <= have ? have : need + (need >> SPARE_SHIFT) + IOVA_SPANTREE_LEAF_MIN;
@@ -141,12 +157,12 @@ int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t mo
 
 		if (stock_suffices(space, &need))
 			return 0;
-		if (space->flags & IOVA_SPACE_ATOMIC && more_live)
+		if (space->flags & IOVA_SPACE_ATOMIC && more_live && !(flags & IOVA_STOCK_PREFILL))
 			return IOVA_ERR_NOMEM; /* an allocation lives on the prefill alone */
 		target = (struct iova_stock){ with_spare(space->stock.extents, need.extents),
 					      with_spare(space->stock.live, space->ledgered ? need.live : 0),
 					      with_spare(space->stock.holes, need.holes) };
-		error = stock_grow(space, &target, flags);
+		error = stock_grow(space, &target, flags & IOVA_MEMORY_ATOMIC);
 		if (error)
 			return error;
 	}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/* Every invariant of a space, re-derived. */
+#include "space_internal.h"
+#include "text.h"
+
+struct verdict {
+	struct iova_text text;
+	int error;
+};
+
+static void wrong(struct verdict *verdict, const char *where, const char *what)
+{
+	iova_text_string(&verdict->text, where);
+	iova_text_string(&verdict->text, ": ");
+	iova_text_string(&verdict->text, what);
+	iova_text_string(&verdict->text, "\n");
+	iova_text_flush(&verdict->text);
+	verdict->error = IOVA_ERR_CORRUPT;
+}
+
+static void wrong_at(struct verdict *verdict, const struct iova_space *space, struct iova_span span, const char *what)
+{
+	iova_text_extent(&verdict->text, iova_space_extent(space, span));
+	wrong(verdict, "", what);
+}
+
+/* Does any span of tree meet span? */
+static bool meets(struct iova_spantree *tree, struct iova_span span)
+{
+	struct iova_span found;
+
+	return iova_spantree_next(tree, span.start, &found) && found.start <= iova_span_last(span);
+}
+
+static bool inside_world(const struct iova_space *space, struct iova_span span)
+{
+	return iova_span_contains(space->world, span.start) && iova_span_contains(space->world, iova_span_last(span));
+}
+
+static void free_check(struct iova_space *space, struct verdict *verdict)
+{
+	struct iova_span span, open;
+
+	for (uint64_t at = 0; space->engine.ops->next(&space->engine, at, &span); at = span.start + span.length) {
+		open = span;
+		if (!inside_world(space, span))
+			wrong_at(verdict, space, span, "free outside the aperture");
+		if (meets(&space->holes, span))
+			wrong_at(verdict, space, span, "free and reserved");
+		if (space->ledgered && meets(&space->ledger, span))
+			wrong_at(verdict, space, span, "free and live");
+		if (!iova_ledger_outside_guards(space, &open, 0) || open.length != span.length)
+			wrong_at(verdict, space, span, "free and in a guard");
+	}
+}
+
+static void live_check(struct iova_space *space, struct verdict *verdict)
+{
+	struct iova_span span, guarded, before, after;
+	struct iova_spantree_path path;
+
+	for (uint64_t at = 0; iova_spantree_next(&space->ledger, at, &span); at = span.start + span.length) {
+		uint64_t guard = 0;
+
+		if (!inside_world(space, span))
+			wrong_at(verdict, space, span, "live outside the aperture");
+		if (meets(&space->holes, span))
+			wrong_at(verdict, space, span, "live and reserved");
+		if (!iova_ledger_find(space, span.start, &path))
+			continue;
+		if (space->flags & IOVA_SPACE_TRACKED)
+			guard = iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD];
+		guarded.start = span.start < guard ? 0 : span.start - guard;
+		guarded.length = span.start - guarded.start + span.length + guard;
+		if ((iova_spantree_before(&path, &before) && before.start + before.length > guarded.start) ||
+		    (iova_spantree_after(&path, &after) && after.start < guarded.start + guarded.length))
+			wrong_at(verdict, space, span, "another live range in its guard");
+	}
+	if (space->ledger.spans != space->live_ranges || space->ledger.total != space->live_granules)
+		wrong(verdict, "ledger", "live ranges are miscounted");
+}
+
+/* The holes are the union of the list, and nothing else. */
+static void holes_check(struct iova_space *space, struct verdict *verdict)
+{
+	const struct iova_resv_record *record = space->resv_first;
+	uint64_t count = 0, holes = 0, end = 0;
+	struct iova_span span, hole;
+
+	for (; record; record = record->next, count++) {
+		if (record->next && record->next->resv.extent.start < record->resv.extent.start)
+			wrong(verdict, "reservations", "out of order");
+		if (!iova_resv_span(space, record->resv.extent, &span))
+			continue;
+		if (!iova_spantree_next(&space->holes, span.start, &hole) || !iova_span_contains(hole, span.start) ||
+		    !iova_span_contains(hole, iova_span_last(span)))
+			wrong_at(verdict, space, span, "reserved and no hole");
+		if (span.start > end || !holes)
+			holes += span.length;
+		else if (span.start + span.length > end)
+			holes += span.start + span.length - end;
+		if (span.start + span.length > end)
+			end = span.start + span.length;
+	}
+	if (holes != space->holes.total)
+		wrong(verdict, "holes", "more than the reservations");
+	if (count != space->resv_count)
+		wrong(verdict, "reservations", "miscounted");
+}
+
+/* live + free + reserved + guard = aperture: what none of the sets holds must
+ * be a guard's, or, where the space does not know live ranges, live. */
+static void rest_check(struct iova_space *space, struct verdict *verdict)
+{
+	uint64_t pfn = space->world.start, end = space->world.start + space->world.length, live = 0;
+
+	while (pfn < end) {
+		struct iova_piece piece;
+		struct iova_span open;
+
+		iova_space_piece(space, pfn, &piece);
+		pfn += piece.span.length;
+		open = piece.span;
+		if (piece.state == IOVA_STATE_LIVE)
+			live += piece.span.length;
+		if (piece.state == IOVA_STATE_GUARD &&
+		    (!(space->flags & IOVA_SPACE_TRACKED) || iova_ledger_outside_guards(space, &open, 0)))
+			wrong_at(verdict, space, piece.span, "neither free, live, reserved nor a guard");
+	}
+	if (live != space->live_granules)
+		wrong(verdict, "space", "live granules are miscounted");
+}
+
+static void stock_check(struct iova_space *space, struct verdict *verdict)
+{
+	struct iova_pool *pool[IOVA_STOCK_POOLS];
+	size_t items[IOVA_STOCK_POOLS];
+
+	iova_stock_pools(space, &space->stock, pool, items);
+	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)
+		if (pool[i]->items < items[i])
+			wrong(verdict, "stock", "a pool has less than it should");
+	if (!iova_stock_holds(space))
+		wrong(verdict, "stock", "freeing everything could need more records");
+}
+
+int iova_check(struct iova_space *space, iova_print_fn print, void *ctx)
+{
+	struct verdict verdict = { .error = 0 };
+	const char *what;
+
+	iova_text_init(&verdict.text, print, ctx);
+	iova_space_lock(space);
+	what = space->engine.ops->check(&space->engine);
+	if (what)
+		wrong(&verdict, "engine", what);
+	what = iova_spantree_check(&space->holes);
+	if (what)
+		wrong(&verdict, "holes", what);
+	what = space->ledgered ? iova_spantree_check(&space->ledger) : NULL;
+	if (what)
+		wrong(&verdict, "ledger", what);
+	if (!verdict.error) { /* what follows trusts the trees */
+		free_check(space, &verdict);
+		if (space->ledgered)
+			live_check(space, &verdict);
+		holes_check(space, &verdict);
+		rest_check(space, &verdict);
+		stock_check(space, &verdict);
+	}
+	iova_space_unlock(space);
+	return verdict.error;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * Reading a snapshot, which nobody vouches for: every number is checked before
+ * it is used, and what is held in memory is in proportion to what was read.
+ * The new space is seen by nobody yet, so no lock is taken but by the public
+ * functions that are called here.
+ */
+#include "checksum.h"
+#include "snapshot.h"
+#include "space_internal.h"
+
+struct reader {
+	iova_read_fn read;
+	void *ctx;
+	uint64_t sum;
+	struct iova_space *space;
+	uint32_t flags; /* of the saved space */
+	uint64_t runs;	/* LIVE records */
+	uint64_t live_end; /* behind the last of them */
+	uint64_t ranges; /* as RANGES said */
+	struct iova_extent last_resv;
+	bool any_resv;
+};
+
+static int get(struct reader *reader, void *bytes, size_t count)
+{
+	int error = reader->read(reader->ctx, bytes, count);
+
+	if (!error)
+		reader->sum = iova_checksum(reader->sum, bytes, count);
+	return error;
+}
+
+static int get_header(struct reader *reader, const struct iova_space *space)
+{
+	struct iova_extent aperture = iova_space_extent(space, space->world);
+	unsigned char header[IOVA_SNAPSHOT_HEADER_BYTES];
+	uint32_t known = IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED, wanted = space->flags & known;
+	int error = get(reader, header, sizeof(header));
+
+	if (error)
+		return error;
+	reader->flags = iova_snapshot_get32(header + 12);
+	if (memcmp(header, IOVA_SNAPSHOT_MAGIC, 8) || iova_checksum(0, header, 40) != iova_snapshot_get64(header + 40))
+		return IOVA_ERR_CORRUPT;
+	if (iova_snapshot_get32(header + 8) != IOVA_SNAPSHOT_VERSION)
+		return IOVA_ERR_NOTSUP;
+	if (reader->flags & ~known)
+		return IOVA_ERR_CORRUPT;
+	if (iova_snapshot_get64(header + 16) != aperture.start || iova_snapshot_get64(header + 24) != aperture.last ||
+	    iova_snapshot_get64(header + 32) != (uint64_t)1 << space->shift)
+		return IOVA_ERR_INVAL;
+	/* A TRACKED space knows what a CHECKED one needs. */
+	if (reader->flags & IOVA_SPACE_TRACKED)
+		reader->flags |= IOVA_SPACE_CHECKED;
+	return wanted & ~reader->flags ? IOVA_ERR_NOTSUP : 0;
+}
+
+/* "#3 " before the origin of a reservation that had an owner; returns its
+ * length. */
+static size_t owner_prefix(uint32_t number, char prefix[13])
+{
+	char reversed[10];
+	size_t digits = 0, length = 0;
+
+	if (!number)
+		return 0;
+	for (; number; number /= 10)
+		reversed[digits++] = (char)('0' + number % 10);
+	prefix[length++] = '#';
+	while (digits)
+		prefix[length++] = reversed[--digits];
+	prefix[length++] = ' ';
+	return length;
+}
+
+/* Reads the origin behind its prefix into the record; what no longer fits is
+ * read and dropped. */
+static int get_origin(struct reader *reader, struct iova_resv_record *record, size_t prefix, size_t origin)
+{
+	size_t kept = record->bytes - iova_resv_record_bytes(0) - prefix;
+	unsigned char rest[16];
+	int error = kept ? get(reader, record->origin + prefix, kept) : 0;
+
+	for (size_t i = 0; i < kept && !error; i++)
+		if (!record->origin[prefix + i])
+			error = IOVA_ERR_CORRUPT;
+	for (origin -= kept; origin && !error;) {
+		size_t part = origin < sizeof(rest) ? origin : sizeof(rest);
+
+		error = get(reader, rest, part);
+		origin -= part;
+	}
+	return error;
+}
+
+static int get_resv(struct reader *reader, uint32_t type)
+{
+	struct iova_resv resv = { .struct_size = sizeof(resv), .type = type };
+	struct iova_resv_record *record;
+	unsigned char bytes[32];
+	char number[13];
+	size_t origin, prefix;
+	int error = get(reader, bytes, sizeof(bytes));
+
+	if (error)
+		return error;
+	resv.extent.start = iova_snapshot_get64(bytes);
+	resv.extent.last = iova_snapshot_get64(bytes + 8);
+	resv.prot = iova_snapshot_get32(bytes + 16);
+	prefix = owner_prefix(iova_snapshot_get32(bytes + 20), number);
+	origin = iova_snapshot_get32(bytes + 24);
+	if (type > IOVA_RESV_POLICY || resv.extent.last < resv.extent.start || origin > IOVA_RESV_ORIGIN_MOST ||
+	    iova_snapshot_get32(bytes + 28) || reader->runs || reader->ranges)
+		return IOVA_ERR_CORRUPT;
+	if (reader->any_resv && (resv.extent.start < reader->last_resv.start ||
+				 (resv.extent.start == reader->last_resv.start &&
+				  resv.extent.last < reader->last_resv.last)))
+		return IOVA_ERR_CORRUPT;
+	reader->any_resv = true;
+	reader->last_resv = resv.extent;
+	error = iova_stock_reserve(reader->space, 0, 1, 0);
+	if (error)
+		return error;
+	record = iova_resv_record_alloc(reader->space, &resv, prefix + origin);
+	if (!record)
+		return IOVA_ERR_NOMEM;
+	memcpy(record->origin, number, prefix);
+	error = get_origin(reader, record, prefix, origin);
+	if (error)
+		iova_resv_record_free(reader->space, record);
+	else
+		iova_resv_insert(reader->space, record);
+	return error;
+}
+
+/* A span of whole granules inside the aperture, from its extent in bytes. */
+static bool get_span(const struct iova_space *space, const unsigned char *bytes, struct iova_span *span)
+{
+	uint64_t start = iova_snapshot_get64(bytes), last = iova_snapshot_get64(bytes + 8);
+	uint64_t mask = ((uint64_t)1 << space->shift) - 1;
+
+	span->start = start >> space->shift;
+	span->length = (last >> space->shift) - span->start + 1;
+	return start <= last && !(start & mask) && (last & mask) == mask &&
+	       iova_span_contains(space->world, span->start) && iova_span_contains(space->world, iova_span_last(*span));
+}
+
+/* Is all of span free, and no live range within guard of it? */
+static bool can_live(struct iova_space *space, struct iova_span span, uint64_t guard)
+{
+	struct iova_span free, before;
+	struct iova_spantree_path path;
+
+	if (!space->engine.ops->next(&space->engine, span.start, &free) || !iova_span_contains(free, span.start) ||
+	    !iova_span_contains(free, iova_span_last(span)))
+		return false;
+	if (!guard || !iova_spantree_seek(&space->ledger, span.start, &path))
+		return true;
+	before = iova_spantree_at(&path); /* records ascend: there is none above yet */
+	return span.start - (before.start + before.length) >= guard;
+}
+
+static int get_live(struct reader *reader)
+{
+	struct iova_space *space = reader->space;
+	unsigned char bytes[24];
+	struct iova_span span;
+	uint64_t guard;
+	int error = get(reader, bytes, sizeof(bytes));
+
+	if (error)
+		return error;
+	guard = iova_snapshot_get64(bytes + 16);
+	if (!get_span(space, bytes, &span) || span.start < reader->live_end || reader->ranges ||
+	    guard > UINT64_MAX >> 9)
+		return IOVA_ERR_CORRUPT;
+	if (guard && !(reader->flags & IOVA_SPACE_TRACKED))
+		return IOVA_ERR_CORRUPT;
+	if (guard && !(space->flags & IOVA_SPACE_TRACKED))
+		return IOVA_ERR_NOTSUP;
+	error = iova_stock_reserve(space, 1, 0, IOVA_STOCK_PREFILL);
+	if (error)
+		return error;
+	if (!can_live(space, span, guard))
+		return IOVA_ERR_CORRUPT;
+	iova_space_commit(space, span, guard, NULL);
+	reader->live_end = span.start + span.length;
+	reader->runs++;
+	return 0;
+}
+
+static int get_ranges(struct reader *reader, uint32_t count)
+{
+	unsigned char bytes[IOVA_SNAPSHOT_RANGES_MOST];
+	int error;
+
+	if (!count || count > IOVA_SNAPSHOT_RANGES_MOST || reader->flags & IOVA_SPACE_CHECKED)
+		return IOVA_ERR_CORRUPT;
+	error = get(reader, bytes, count);
+	if (error)
+		return error;
+	reader->ranges += count;
+	/* Each run of granules was counted as one range when it was read. */
+	if (reader->ranges <= reader->space->live_ranges)
+		return 0;
+	error = iova_stock_reserve(reader->space, reader->ranges - reader->space->live_ranges, 0, IOVA_STOCK_PREFILL);
+	if (!error)
+		reader->space->live_ranges = reader->ranges;
+	return error;
+}
+
+/* The checksum, and what only the whole can tell. */
+static int get_end(struct reader *reader)
+{
+	uint64_t sum = reader->sum;
+	unsigned char bytes[8];
+	int error = get(reader, bytes, sizeof(bytes));
+
+	if (error)
+		return error;
+	if (iova_snapshot_get64(bytes) != sum)
+		return IOVA_ERR_CORRUPT;
+	if (!(reader->flags & IOVA_SPACE_CHECKED) &&
+	    (reader->ranges < reader->runs || reader->ranges > reader->space->live_granules))
+		return IOVA_ERR_CORRUPT;
+	return 0;
+}
+
+static int get_record(struct reader *reader, bool *end)
+{
+	unsigned char bytes[8];
+	uint32_t argument;
+	int error = get(reader, bytes, sizeof(bytes));
+
+	if (error)
+		return error;
+	argument = iova_snapshot_get32(bytes + 4);
+	switch (iova_snapshot_get32(bytes)) {
+	case IOVA_SNAPSHOT_RESV:
+		return get_resv(reader, argument);
+	case IOVA_SNAPSHOT_LIVE:
+		return argument ? IOVA_ERR_CORRUPT : get_live(reader);
+	case IOVA_SNAPSHOT_RANGES:
+		return get_ranges(reader, argument);
+	case IOVA_SNAPSHOT_END:
+		*end = true;
+		return argument ? IOVA_ERR_CORRUPT : get_end(reader);
+	default:
+		return IOVA_ERR_CORRUPT;
+	}
+}
+
+int iova_restore(const struct iova_space_config *config, iova_read_fn read, void *ctx, struct iova_space **space)
+{
+	struct reader reader = { .read = read, .ctx = ctx };
+	bool end = false;
+	int error;
+
+	if (!read)
+		return IOVA_ERR_INVAL;
+	error = iova_space_create(config, &reader.space);
+	if (error)
+		return error;
+	error = get_header(&reader, reader.space);
+	while (!error && !end)
+		error = get_record(&reader, &end);
+	if (error)
+		iova_space_destroy(reader.space);
+	else
+		*space = reader.space;
+	return error;
+}

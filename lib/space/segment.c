@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/* What each granule is, seen through the free extents, the holes and the
+ * ledger at once. */
+#include "space_internal.h"
+
+/* Is pfn in set's span? Else *end is lowered to where the next one starts. */
+static bool at_or_before(bool found, struct iova_span span, uint64_t pfn, uint64_t *end)
+{
+	if (!found)
+		return false;
+	if (iova_span_contains(span, pfn))
+		return true;
+	if (span.start < *end)
+		*end = span.start;
+	return false;
+}
+
+void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece *piece)
+{
+	uint64_t end = space->world.start + space->world.length;
+	struct iova_spantree_path path;
+	struct iova_span span;
+	bool found;
+
+	*piece = (struct iova_piece){ .state = space->ledgered ? IOVA_STATE_GUARD : IOVA_STATE_LIVE };
+	found = space->engine.ops->next(&space->engine, pfn, &span);
+	if (at_or_before(found, span, pfn, &end)) {
+		piece->state = IOVA_STATE_FREE;
+		goto inside;
+	}
+	found = iova_spantree_next(&space->holes, pfn, &span);
+	if (at_or_before(found, span, pfn, &end)) {
+		piece->state = IOVA_STATE_RESERVED;
+		goto inside;
+	}
+	found = space->ledgered && iova_spantree_next(&space->ledger, pfn, &span);
+	if (!at_or_before(found, span, pfn, &end)) {
+		piece->span = (struct iova_span){ pfn, end - pfn };
+		return;
+	}
+	piece->state = IOVA_STATE_LIVE;
+	if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, pfn, &path)) {
+		const uint64_t *extra = iova_spantree_extra(&space->ledger, &path);
+
+		piece->cookie = (void *)(uintptr_t)extra[IOVA_LEDGER_COOKIE];
+		piece->guard = extra[IOVA_LEDGER_GUARD];
+	}
+inside:
+	piece->span = (struct iova_span){ pfn, span.start + span.length - pfn };
+}
+
+int iova_walk(struct iova_space *space, iova_segment_fn visit, void *ctx)
+{
+	uint64_t pfn = space->world.start, end = space->world.start + space->world.length;
+	int result = 0;
+
+	iova_space_lock(space);
+	while (pfn < end && !result) {
+		struct iova_segment segment = { .struct_size = sizeof(segment) };
+		struct iova_piece piece;
+
+		iova_space_piece(space, pfn, &piece);
+		segment.extent = iova_space_extent(space, piece.span);
+		segment.state = piece.state;
+		segment.cookie = piece.cookie;
+		pfn = piece.span.start + piece.span.length;
+		result = visit(ctx, &segment);
+	}
+	iova_space_unlock(space);
+	return result;
+}
