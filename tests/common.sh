@@ -24,14 +24,20 @@ need_build() {
 	need_packages gcc libc6-dev cmake ninja-build libcmocka-dev "$@"
 }
 
-# tap WORD...: the result of the command before it as one TAP line.
-tap_count=0
+# tap NAME COMMAND...: the command's success as one TAP case. Where the command
+# is a function, set -e does not hold inside it: it chains its steps with &&.
+tap_count=0 tap_failed=0
 tap() {
-	local status=$?
+	local name=$1
+	shift
 	tap_count=$((tap_count + 1))
-	if [ $status = 0 ]; then echo "ok $tap_count - $*"; else echo "not ok $tap_count - $*"; tap_failed=1; fi
+	if "$@"; then
+		echo "ok $tap_count - $name"
+	else
+		echo "not ok $tap_count - $name"
+		tap_failed=$((tap_failed + 1))
+	fi
 }
-tap_failed=0
 tap_skip() {
 	tap_count=$((tap_count + 1))
 	echo "ok $tap_count # SKIP $*"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
-/* What the POSIX port does beyond the contract's words: signals and forks. */
+/* What the POSIX port does beyond the contract's words. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,44 +58,6 @@ static void test_atomic_lock_keeps_the_callers_mask(void **state)
 	assert_int_equal(sigprocmask(SIG_SETMASK, &mine, NULL), 0);
 }
 
-static void held_across_a_fork(bool atomic)
-{
-	int status;
-	pid_t child;
-
-	iova_port_lock_init(&lock, atomic);
-	iova_port_lock_acquire(&lock);
-	child = fork();
-	assert_true(child >= 0);
-	if (!child) {
-		alarm(10); /* a lock that stays held would hang */
-		iova_port_lock_reset(&lock);
-		iova_port_lock_acquire(&lock);
-		iova_port_lock_release(&lock);
-		iova_port_lock_destroy(&lock);
-		_exit(42);
-	}
-	iova_port_lock_release(&lock);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 42);
-	iova_port_lock_acquire(&lock);
-	iova_port_lock_release(&lock);
-	iova_port_lock_destroy(&lock);
-}
-
-static void test_lock_held_across_a_fork(void **state)
-{
-	(void)state;
-	held_across_a_fork(false);
-}
-
-static void test_atomic_lock_held_across_a_fork(void **state)
-{
-	(void)state;
-	held_across_a_fork(true);
-}
-
 static void test_panic_aborts(void **state)
 {
 	int status;
@@ -117,8 +79,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_atomic_lock_keeps_signals_out),
 		cmocka_unit_test(test_atomic_lock_keeps_the_callers_mask),
-		cmocka_unit_test(test_lock_held_across_a_fork),
-		cmocka_unit_test(test_atomic_lock_held_across_a_fork),
 		cmocka_unit_test(test_panic_aborts),
 	};
 

@@ -11,7 +11,7 @@
 void iova_port_lock_init(struct iova_port_lock *lock, bool atomic)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
-	atomic_init(&lock->held, false);
+	atomic_init(&lock->held, 0);
 	lock->atomic = atomic;
 }
 
@@ -31,7 +31,7 @@ void iova_port_lock_acquire(struct iova_port_lock *lock)
 	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &interrupted);
-	while (atomic_exchange_explicit(&lock->held, true, memory_order_acquire))
+	while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire))
 		if (++spins % 128 == 0) /* the holder may have lost its CPU */
 			sched_yield();
 	lock->interrupted = interrupted;
@@ -46,7 +46,7 @@ void iova_port_lock_release(struct iova_port_lock *lock)
 		return;
 	}
 	interrupted = lock->interrupted;
-	atomic_store_explicit(&lock->held, false, memory_order_release);
+	atomic_store_explicit(&lock->held, 0, memory_order_release);
 	pthread_sigmask(SIG_SETMASK, &interrupted, NULL);
 }
 
@@ -57,7 +57,7 @@ void iova_port_lock_reset(struct iova_port_lock *lock)
 	/* A mutex that the parent's thread held may not be unlocked portably
 	 * by the child's; a new one may be made in its place. */
 	pthread_mutex_init(&lock->mutex, NULL);
-	atomic_store_explicit(&lock->held, false, memory_order_release);
+	atomic_store_explicit(&lock->held, 0, memory_order_release);
 	if (lock->atomic)
 		pthread_sigmask(SIG_SETMASK, &interrupted, NULL);
 }
@@ -83,7 +83,7 @@ void iova_port_memory_free(void *ctx, void *memory, size_t bytes)
 uint64_t iova_port_entropy(void)
 {
 	struct timespec now;
-	uint64_t bits;
+	uint64_t bits = 0; /* so that MemorySanitizer, which does not know getentropy, sees it written */
 
 	if (!getentropy(&bits, sizeof(bits)))
 		return bits;

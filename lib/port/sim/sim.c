@@ -147,10 +147,12 @@ void iova_port_lock_reset(struct iova_port_lock *lock)
  * malloc gave, where AddressSanitizer and valgrind see a byte too far. */
 
 struct header {
-	unsigned magic;
-	unsigned offset; /* of the block in what malloc gave */
-	size_t bytes;
+	uint32_t magic;
+	uint32_t offset; /* of the block in what malloc gave */
+	uint64_t bytes;
 };
+
+_Static_assert(sizeof(struct header) == 16, "a power of two, as an alignment is");
 
 /* New memory is no zeros, but under valgrind and MemorySanitizer, which know
  * better what was never written: those set IOVA_SIM_FILL=0. */
@@ -193,7 +195,7 @@ void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t fla
 	if (must_fail(flags) || bytes > SIZE_MAX - offset || posix_memalign(&base, offset, offset + bytes))
 		return NULL;
 	header = (struct header *)((char *)base + offset) - 1;
-	*header = (struct header){.magic = MEMORY_MAGIC, .offset = (unsigned)offset, .bytes = bytes};
+	*header = (struct header){.magic = MEMORY_MAGIC, .offset = (uint32_t)offset, .bytes = bytes};
 	fill(header + 1, 0xa5, bytes);
 
 	pthread_mutex_lock(&sim.mutex);
