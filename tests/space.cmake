@@ -22,3 +22,5 @@ endfunction()
 
 iova_space_test(oracle oracle/test_oracle.c)
 iova_space_test(lockstep space/test_lockstep.c)
+iova_space_test(exhaustive space/test_exhaustive.c)
+iova_space_test(badinput space/test_badinput.c)
