@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
+# The suites of a space: black boxes over the public headers. Each takes the
+# engine from IOVA_TEST_ENGINE and exits with 77 where the library lacks it.
+add_library(iova_test_space STATIC
+	oracle/lockstep.c
+	oracle/oracle.c
+	oracle/oracle_compare.c
+	oracle/oracle_resv.c
+	oracle/oracle_search.c
+	space/harness.c
+)
+target_include_directories(iova_test_space PUBLIC oracle space)
+target_compile_definitions(iova_test_space PUBLIC _POSIX_C_SOURCE=200809L)
+target_compile_options(iova_test_space PUBLIC -Wall -Wextra)
+target_link_libraries(iova_test_space PUBLIC iova_static)
+
+function(iova_space_test name)
+	iova_test(${name} ${ARGN})
+	target_link_libraries(test_${name} PRIVATE iova_test_space)
+	set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+endfunction()
+
+iova_space_test(oracle oracle/test_oracle.c)
+iova_space_test(lockstep space/test_lockstep.c)
+iova_space_test(exhaustive space/test_exhaustive.c)
+iova_space_test(badinput space/test_badinput.c)
