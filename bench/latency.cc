@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/* W7: the slowest allocations. */
+#include "workloads.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double nanoseconds(Clock::duration duration)
+{
+	return std::chrono::duration<double, std::nano>(duration).count();
+}
+
+/* What the clock itself adds to a measurement. */
+double clock_cost()
+{
+	Series costs;
+
+	for (int i = 0; i < 10001; i++) {
+		Clock::time_point before = Clock::now();
+
+		costs.push_back(nanoseconds(Clock::now() - before));
+	}
+	return median(costs);
+}
+
+constexpr int replays = 5;
+constexpr size_t live_ranges = 100000;
+
+/* The same sequence in a new space each time, so that what disturbs one
+ * operation once (an interrupt, another process) is gone from its minimum. */
+Series least_latencies(const Options &options, bool aligned, size_t operations)
+{
+	Series least(operations, 1e18);
+	double cost = clock_cost();
+
+	for (int replay = 0; replay < replays; replay++) {
+		Space space = space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr);
+		Exchange exchange(space.get(), live_ranges, longest_pages, aligned, 7);
+
+		exchange.age(live_ranges);
+		for (double &latency : least) {
+			exchange.release();
+
+			Clock::time_point before = Clock::now();
+
+			exchange.acquire();
+			latency = std::min(latency, std::max(0.0, nanoseconds(Clock::now() - before) - cost));
+		}
+		exchange.check();
+	}
+	return least;
+}
+
+} /* namespace */
+
+std::vector<Row> measure_latency(const Options &options, double locked_ns)
+{
+	size_t operations = options.quick ? 20000 : 200000;
+	std::vector<Row> rows;
+
+	for (bool aligned : {false, true}) {
+		std::string name = aligned ? "W7a" : "W7u";
+		Series latencies = least_latencies(options, aligned, operations);
+		auto add = [&](const char *what, double nanoseconds) {
+			rows.push_back({name + what, unit_locked, {nanoseconds / locked_ns}});
+		};
+
+		std::sort(latencies.begin(), latencies.end());
+		add(" median", latencies[operations / 2]);
+		add(" p99.99", latencies[operations - 1 - operations / 10000]);
+		add(" max", latencies.back());
+	}
+	return rows;
+}

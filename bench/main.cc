@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * The bench: rounds of yardsticks and workloads, interleaved, on one CPU. A
+ * ratio is taken within its round, so that what drifts over minutes (clock
+ * frequency, neighbours) is in both halves of it.
+ */
+#include "workloads.h"
+#include "yardsticks.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <sched.h>
+#include <thread>
+
+namespace {
+
+/* Nanoseconds per pair by the name of the benchmark, one for each round. */
+using Times = std::map<std::string, Series>;
+
+/* Takes the figures instead of printing them. The time is this thread's CPU
+ * time: what others run on the CPU meanwhile is not in it. */
+class Collector : public benchmark::BenchmarkReporter {
+public:
+	bool ReportContext(const Context &) override { return true; }
+	void ReportRuns(const std::vector<Run> &runs) override
+	{
+		for (const Run &run : runs) {
+			if (run.error_occurred)
+				die("%s: %s", run.run_name.function_name.c_str(), run.error_message.c_str());
+			times[run.run_name.function_name].push_back(run.GetAdjustedCPUTime());
+		}
+	}
+
+	Times times;
+};
+
+/* A second thread that sleeps until the end: with one thread alone, glibc's
+ * malloc and mutexes leave out their atomic instructions. */
+class Bystander {
+public:
+	Bystander() : thread([this] {
+		std::unique_lock<std::mutex> lock(mutex);
+		over.wait(lock, [this] { return ended; });
+	})
+	{
+	}
+	~Bystander()
+	{
+		{
+			std::lock_guard<std::mutex> lock(mutex);
+			ended = true;
+		}
+		over.notify_one();
+		thread.join();
+	}
+
+private:
+	std::mutex mutex;
+	std::condition_variable over;
+	bool ended = false;
+	std::thread thread;
+};
+
+[[noreturn]] void usage()
+{
+	die("usage: iova_bench [--quick] [--engine=rbtree|bitmap] [--cache=off|default|GRANULES]\n"
+	    "                  [--rounds=N] [--cpu=N] [--only=REGEX]");
+}
+
+const char *value_of(const char *argument, const char *name)
+{
+	size_t length = strlen(name);
+
+	return strncmp(argument, name, length) ? nullptr : argument + length;
+}
+
+uint32_t cache_of(const char *value)
+{
+	if (!strcmp(value, "off"))
+		return IOVA_CACHE_OFF;
+	if (!strcmp(value, "default"))
+		return 0;
+	return static_cast<uint32_t>(strtoul(value, nullptr, 0));
+}
+
+uint32_t engine_of(const char *value)
+{
+	if (!strcmp(value, "rbtree"))
+		return IOVA_ENGINE_RBTREE;
+	if (!strcmp(value, "bitmap"))
+		return IOVA_ENGINE_BITMAP;
+	usage();
+}
+
+Options options_of(int argc, char **argv)
+{
+	Options options;
+
+	for (int i = 1; i < argc; i++) {
+		const char *argument = argv[i], *value;
+
+		if (!strcmp(argument, "--quick"))
+			options.quick = true;
+		else if ((value = value_of(argument, "--engine=")))
+			options.engine = engine_of(value);
+		else if ((value = value_of(argument, "--cache=")))
+			options.cache_granules = cache_of(value);
+		else if ((value = value_of(argument, "--rounds=")))
+			options.rounds = atoi(value);
+		else if ((value = value_of(argument, "--cpu=")))
+			options.cpu = atoi(value);
+		else if ((value = value_of(argument, "--only=")))
+			options.only = value;
+		else
+			usage();
+	}
+	if (options.rounds < 1)
+		usage();
+	return options;
+}
+
+void pin(Options &options)
+{
+	cpu_set_t allowed;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		die("no CPU affinity");
+	for (int cpu = 0; options.cpu < 0; cpu++)
+		if (CPU_COUNT(&allowed) == 1 && CPU_ISSET(cpu, &allowed))
+			options.cpu = cpu;
+		else if (CPU_ISSET(cpu, &allowed))
+			CPU_CLR(cpu, &allowed);
+	CPU_ZERO(&allowed);
+	CPU_SET(options.cpu, &allowed);
+	if (sched_setaffinity(0, sizeof(allowed), &allowed))
+		die("CPU %d is not for this process", options.cpu);
+}
+
+/* The rest of the first line of a file that starts with key. */
+std::string line_of(const char *path, const std::string &key)
+{
+	std::ifstream file(path);
+
+	for (std::string line; std::getline(file, line);)
+		if (!line.compare(0, key.size(), key))
+			return line.substr(key.size());
+	return "";
+}
+
+void print_machine(const Options &options)
+{
+	std::string model = line_of("/proc/cpuinfo", "model name\t: ");
+	bool guest = line_of("/proc/cpuinfo", "flags").find(" hypervisor") != std::string::npos;
+
+	printf("machine: %s, %u CPUs%s; pinned to CPU %d; a second thread is alive\n",
+	       model.empty() ? "(unnamed)" : model.c_str(), std::thread::hardware_concurrency(),
+	       guest ? ", a virtual machine" : "", options.cpu);
+	printf("compiler: %s; Google Benchmark %s\n", __VERSION__, BENCH_LIBRARY_VERSION);
+	printf("engine: %s, cache: %s; aperture 48 bits, granule 4096; %d rounds%s\n",
+	       options.engine == IOVA_ENGINE_BITMAP ? "bitmap" : "rbtree",
+	       !options.cached()	? "off" :
+	       options.cache_granules ? (std::to_string(options.cache_granules) + " granules").c_str() :
+					"default",
+	       options.rounds, options.quick ? ", quick: the figures are for show" : "");
+	fflush(stdout);
+}
+
+template <class Pair> void register_pair(const char *name, size_t pairs, Pair &pair)
+{
+	benchmark::RegisterBenchmark(name, [pairs, &pair](benchmark::State &state) {
+		static Cycle cycle;
+
+		cycle_run(cycle, pair, pairs / 10);
+		while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(pairs)))
+			cycle_run(cycle, pair, pairs);
+	})->Iterations(static_cast<benchmark::IterationCount>(pairs));
+}
+
+void register_instructions(const char *name, size_t count, void (*run)(size_t))
+{
+	benchmark::RegisterBenchmark(name, [count, run](benchmark::State &state) {
+		while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(count)))
+			run(count);
+	})->Iterations(static_cast<benchmark::IterationCount>(count));
+}
+
+const char yardstick_null[] = "yardstick/null", yardstick_bare[] = "yardstick/instruction-bare",
+	   yardstick_instruction[] = "yardstick/instruction", yardstick_magazine[] = "yardstick/magazine",
+	   yardstick_locked[] = "yardstick/L", yardstick_jemalloc[] = "yardstick/jemalloc";
+
+struct Yardsticks {
+	NullPair null;
+	Magazine magazine;
+	LockedMagazine locked;
+	Jemalloc jemalloc;
+	bool have_jemalloc;
+
+	explicit Yardsticks(const Options &options)
+	{
+		size_t pairs = options.quick ? 200000 : 1000000;
+
+		register_pair(yardstick_null, pairs, null);
+		register_instructions(yardstick_bare, pairs, locked_instructions_bare);
+		register_instructions(yardstick_instruction, pairs, locked_instructions);
+		register_pair(yardstick_magazine, pairs, magazine);
+		register_pair(yardstick_locked, pairs, locked);
+		have_jemalloc = jemalloc.open();
+		if (have_jemalloc)
+			register_pair(yardstick_jemalloc, pairs, jemalloc);
+	}
+};
+
+/* A workload, made when its turn comes for the first time. */
+struct Measured {
+	WorkloadEntry entry;
+	std::unique_ptr<Workload> workload;
+};
+
+void register_workload(const Options &options, Measured &measured)
+{
+	size_t pairs = measured.entry.pairs;
+
+	benchmark::RegisterBenchmark(measured.entry.name.c_str(), [&options, &measured, pairs](benchmark::State &state) {
+		if (!measured.workload)
+			measured.workload = measured.entry.make(options);
+		measured.workload->run(pairs / 10);
+		while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(pairs)))
+			measured.workload->run(pairs);
+	})->Iterations(static_cast<benchmark::IterationCount>(pairs));
+}
+
+/* Yardsticks are taken at the start and at the end of each round; the round's
+ * is the mean of both. */
+Series of_rounds(const Series &taken)
+{
+	Series rounds;
+
+	for (size_t i = 0; i + 1 < taken.size(); i += 2)
+		rounds.push_back((taken[i] + taken[i + 1]) / 2);
+	return rounds;
+}
+
+Series divide(const Series &dividend, const Series &divisor)
+{
+	Series quotient;
+
+	for (size_t i = 0; i < dividend.size() && i < divisor.size(); i++)
+		quotient.push_back(dividend[i] / divisor[i]);
+	return quotient;
+}
+
+bool print_yardsticks(const Times &times, const Yardsticks &yardsticks)
+{
+	double locked = median(times.at(yardstick_locked)), instruction = median(times.at(yardstick_instruction));
+	bool trusted = locked <= 2.5 * instruction;
+
+	printf("\nyardsticks, ns (median, spread), the driver included but for the instructions:\n");
+	for (const char *name : {yardstick_null, yardstick_bare, yardstick_instruction, yardstick_magazine,
+				 yardstick_locked, yardstick_jemalloc}) {
+		auto found = times.find(name);
+
+		if (found == times.end())
+			continue;
+
+		auto bounds = std::minmax_element(found->second.begin(), found->second.end());
+
+		printf("  %-16s %6.2f (%.2f to %.2f)\n", name + strlen("yardstick/"), median(found->second), *bounds.first,
+		       *bounds.second);
+	}
+	if (!yardsticks.have_jemalloc)
+		printf("  jemalloc         not measured: %s\n", yardsticks.jemalloc.why().c_str());
+	printf("L is %.2f locked instructions (%.2f bare ones): %s\n", locked / instruction,
+	       locked / median(times.at(yardstick_bare)),
+	       trusted ? "trusted" : "above 2.5, NOTHING IN UNITS OF L IS JUDGED");
+	return trusted;
+}
+
+void print_shape(const Measured &measured)
+{
+	Shape shape = measured.workload->shape();
+
+	printf("| %s | %s | %ju | %ju | ", measured.entry.name.c_str(), measured.entry.fill,
+	       static_cast<uintmax_t>(shape.live_ranges), static_cast<uintmax_t>(shape.live_pages));
+	if (shape.span_pages)
+		printf("%.1f%% |", 100.0 * static_cast<double>(shape.live_pages) / static_cast<double>(shape.span_pages));
+	else
+		printf("|");
+	printf(" %ju |\n", static_cast<uintmax_t>(shape.holes));
+}
+
+void print_shapes(const std::vector<Measured> &all)
+{
+	printf("\n| workload | fill (aperture 48 bits) | live ranges | live pages | of their span | free extents |\n"
+	       "| --- | --- | --- | --- | --- | --- |\n");
+	for (const Measured &measured : all)
+		if (measured.workload)
+			print_shape(measured);
+	printf("\n");
+}
+
+std::vector<Row> rows_of(const Times &times, const std::vector<Measured> &all)
+{
+	Series locked = of_rounds(times.at(yardstick_locked));
+	std::vector<Row> rows;
+
+	for (const Measured &measured : all) {
+		const std::string &name = measured.entry.name;
+
+		if (!measured.workload)
+			continue;
+		rows.push_back({name, unit_locked, divide(times.at(name), locked)});
+		if (!name.compare(0, 4, "W4d/"))
+			rows.push_back({name + " success", unit_share, {measured.workload->success()}});
+		if (name == "W1" && times.count(yardstick_jemalloc))
+			rows.push_back({"W1 / jemalloc", unit_ratio,
+					divide(times.at(name), of_rounds(times.at(yardstick_jemalloc)))});
+		if (!name.compare(0, 3, "W3a") || !name.compare(0, 3, "W3u")) {
+			Shape shape = measured.workload->shape();
+
+			rows.push_back({name + " span / live", unit_ratio,
+					{static_cast<double>(shape.span_pages) / static_cast<double>(shape.live_pages)}});
+		}
+	}
+	for (const char *name : {"W3u", "W3a"}) {
+		auto large = times.find(std::string(name) + "/1000000"), small = times.find(std::string(name) + "/10000");
+
+		if (large != times.end() && small != times.end())
+			rows.push_back({std::string(name) + " cost 10^6 / 10^4", unit_ratio,
+					divide(large->second, small->second)});
+	}
+	return rows;
+}
+
+void append(std::vector<Row> &rows, std::vector<Row> more)
+{
+	for (Row &row : more)
+		rows.push_back(std::move(row));
+}
+
+} /* namespace */
+
+int main(int argc, char **argv)
+{
+	Options options = options_of(argc, argv);
+	int no_arguments = 1;
+
+	benchmark::Initialize(&no_arguments, argv);
+	pin(options);
+	print_machine(options);
+
+	Bystander bystander;
+	Yardsticks yardsticks(options);
+	Collector collector;
+	std::vector<Measured> all;
+
+	for (WorkloadEntry &entry : workload_list(options))
+		if (options.wanted(entry.name))
+			all.push_back({std::move(entry), nullptr});
+	for (Measured &measured : all)
+		register_workload(options, measured);
+	for (int round = 0; round < options.rounds; round++) {
+		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
+		if (!all.empty())
+			benchmark::RunSpecifiedBenchmarks(&collector, "^W");
+		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
+		fprintf(stderr, "round %d of %d\n", round + 1, options.rounds);
+	}
+
+	bool trusted = print_yardsticks(collector.times, yardsticks);
+
+	print_shapes(all);
+
+	std::vector<Row> rows = rows_of(collector.times, all);
+
+	for (Measured &measured : all) {
+		if (measured.workload)
+			measured.workload->verify(measured.entry.name);
+		measured.workload.reset();
+	}
+	if (options.wanted("W6"))
+		append(rows, measure_memory(options));
+	if (options.wanted("W7"))
+		append(rows, measure_latency(options, median(collector.times.at(yardstick_locked))));
+
+	int missed = print_table(options, rows, trusted);
+
+	printf("\n%d missed%s\n", missed, options.quick ? " (quick: 10^6 live was left out, and nothing here counts)" : "");
+	return EXIT_SUCCESS;
+}

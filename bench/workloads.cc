@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "workloads.h"
+
+#include <algorithm>
+
+Exchange::Exchange(iova_space *space_, size_t count, uint64_t longest_, bool aligned_, uint64_t seed)
+	: live(count), space(space_), longest(longest_), aligned(aligned_), random(seed)
+{
+	for (Range &range : live) {
+		slot = &range;
+		pages = 1 + Random::low_below(random.next(), longest);
+		acquire();
+	}
+	check();
+}
+
+namespace {
+
+struct IovaPair {
+	iova_space *space;
+
+	int alloc(uint64_t bytes, uint64_t align, uint64_t limit, uint64_t *iova)
+	{
+		return iova_alloc(space, bytes, align, limit, iova);
+	}
+	int free(uint64_t iova, uint64_t bytes) { return iova_free(space, iova, bytes); }
+};
+
+/* W1, W1m. */
+class CycleWorkload : public Workload {
+public:
+	CycleWorkload(const Options &options, bool mixed)
+		: space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), pair{space.get()}
+	{
+		for (size_t i = 0; mixed && i < cycle_lengths; i++)
+			cycle.pages[i] = UINT64_C(1) << i;
+	}
+
+	void run(size_t pairs) override { cycle_run(cycle, pair, pairs); }
+	Shape shape() override { return shape_of(space.get(), {}); }
+	void verify(const std::string &name) override { space_verify(space.get(), name); }
+
+private:
+	Space space;
+	IovaPair pair;
+	Cycle cycle;
+};
+
+/* W2: the oldest of a ring is freed, a new one takes its place. */
+class FifoWorkload : public Workload {
+public:
+	FifoWorkload(const Options &options, size_t count)
+		: space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), live(count)
+	{
+		for (Range &range : live)
+			replace(range);
+		check();
+	}
+
+	void run(size_t pairs) override
+	{
+		while (pairs--) {
+			errors |= iova_free(space.get(), live[oldest].start(), granule);
+			replace(live[oldest]);
+			if (++oldest == live.size())
+				oldest = 0;
+		}
+		check();
+	}
+	Shape shape() override { return shape_of(space.get(), live); }
+	void verify(const std::string &name) override { space_verify(space.get(), name); }
+
+private:
+	void replace(Range &range)
+	{
+		uint64_t iova = 0;
+
+		errors |= iova_alloc(space.get(), granule, granule, no_limit, &iova);
+		range = Range(iova, 1);
+	}
+
+	void check() const
+	{
+		if (errors)
+			die("W2: an allocation or a free failed");
+	}
+
+	Space space;
+	std::vector<Range> live;
+	size_t oldest = 0;
+	int errors = 0;
+};
+
+/* W3u, W3a, W3s. */
+class ExchangeWorkload : public Workload {
+public:
+	ExchangeWorkload(const Options &options, size_t count, uint64_t longest, bool aligned)
+		: space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)),
+		  exchange(space.get(), count, longest, aligned, count)
+	{
+		exchange.age(3 * count);
+	}
+
+	void run(size_t pairs) override { exchange.age(pairs); }
+	Shape shape() override { return shape_of(space.get(), exchange.live); }
+	void verify(const std::string &name) override { space_verify(space.get(), name); }
+
+private:
+	Space space;
+	Exchange exchange;
+};
+
+constexpr uint64_t low_pages = (limit_32bit + 1) / granule;
+constexpr uint64_t block_pages = 64; /* of the allocations that W4 has fail */
+constexpr uint64_t kept_pages = 4096, kept_start = low_pages / 2;
+constexpr size_t high_ranges = 100000;
+
+enum class Low {
+	Scattered,  /* 10% of the pages below 4 GiB are free, at random */
+	KeptHole,   /* the same, and 4096 pages in the middle are free as one */
+	Misaligned, /* every hole is 64 pages and holds none of them aligned */
+};
+
+/* W4's space: below 4 GiB full of single pages but for the holes, above it
+ * fragmented ranges with as many holes between them. */
+class LowSpace {
+public:
+	LowSpace(const Options &options, uint32_t placement, Low low)
+		: space(space_create(options, placement, 0, nullptr)), random(4)
+	{
+		fill_low();
+		fill_high();
+		free_low([&](uint64_t page) {
+			if (low == Low::Misaligned)
+				return (page + block_pages / 2) % (2 * block_pages) >= block_pages;
+			if (low == Low::KeptHole && page >= kept_start && page < kept_start + kept_pages)
+				return true;
+			return Random::high_below(random.next(), 10) == 0;
+		});
+	}
+
+	/* A random one of the live single pages below 4 GiB. */
+	Range *pick() { return &live[Random::high_below(random.next(), live.size())]; }
+
+	int free_page(const Range *page) { return iova_free(space.get(), page->start(), granule); }
+	int alloc_page(Range *page)
+	{
+		uint64_t iova = 0;
+		int error = iova_alloc(space.get(), granule, granule, limit_32bit, &iova);
+
+		*page = Range(iova, 1);
+		return error;
+	}
+	int alloc_block(uint64_t *iova)
+	{
+		return iova_alloc(space.get(), block_pages * granule, block_pages * granule, limit_32bit, iova);
+	}
+	int free_block(uint64_t iova) { return iova_free(space.get(), iova, block_pages * granule); }
+
+	/* Of the part below 4 GiB; the holes are those of the whole space. */
+	Shape shape() { return shape_of(space.get(), live); }
+	void verify(const std::string &name) { space_verify(space.get(), name); }
+
+private:
+	void fill_low()
+	{
+		Range page;
+
+		for (live.reserve(low_pages); live.size() < low_pages; live.push_back(page))
+			if (alloc_page(&page))
+				die("W4: below 4 GiB is full after %zu pages", live.size());
+		if (alloc_page(&page) != IOVA_ERR_NOSPC)
+			die("W4: more pages than there are below 4 GiB");
+	}
+
+	void fill_high()
+	{
+		iova_constraints wanted = {};
+		std::vector<Range> high(2 * high_ranges);
+
+		wanted.struct_size = sizeof(wanted);
+		wanted.min = limit_32bit + 1;
+		wanted.placement = IOVA_PLACE_BOTTOM_UP;
+		for (Range &range : high) {
+			uint64_t pages = 1 + Random::high_below(random.next(), longest_pages), iova;
+
+			wanted.length = pages * granule;
+			if (iova_alloc_constrained(space.get(), &wanted, &iova))
+				die("W4: no room above 4 GiB");
+			range = Range(iova, pages);
+		}
+		for (size_t i = 0; i < high.size(); i += 2)
+			if (iova_free(space.get(), high[i].start(), high[i].bytes()))
+				die("W4: a free above 4 GiB failed");
+	}
+
+	template <class Wanted> void free_low(Wanted wanted)
+	{
+		auto kept = std::remove_if(live.begin(), live.end(), [&](const Range &page) {
+			if (!wanted(page.start() / granule))
+				return false;
+			if (free_page(&page))
+				die("W4: a free below 4 GiB failed");
+			return true;
+		});
+
+		live.erase(kept, live.end());
+	}
+
+	Space space;
+	Random random;
+	std::vector<Range> live;
+};
+
+class LowWorkload : public Workload {
+public:
+	LowWorkload(const Options &options, uint32_t placement, Low low_) : low(options, placement, low_) {}
+
+	Shape shape() override { return low.shape(); }
+	void verify(const std::string &name) override { low.verify(name); }
+
+protected:
+	static void check(int errors)
+	{
+		if (errors)
+			die("W4: an allocation or a free did not end as it must");
+	}
+
+	LowSpace low;
+};
+
+class W4a : public LowWorkload {
+public:
+	explicit W4a(const Options &options) : LowWorkload(options, IOVA_PLACE_DEFAULT, Low::Scattered) {}
+
+	void run(size_t pairs) override
+	{
+		int errors = 0;
+
+		while (pairs--) {
+			Range *page = low.pick();
+
+			errors |= low.free_page(page);
+			errors |= low.alloc_page(page);
+		}
+		check(errors);
+	}
+};
+
+/* W4b and W4e: nothing but failures. */
+class LowFailure : public LowWorkload {
+public:
+	LowFailure(const Options &options, Low low_) : LowWorkload(options, IOVA_PLACE_DEFAULT, low_) {}
+
+	void run(size_t pairs) override
+	{
+		uint64_t iova;
+		int errors = 0;
+
+		while (pairs--)
+			errors |= low.alloc_block(&iova) ^ IOVA_ERR_NOSPC;
+		check(errors);
+	}
+};
+
+class W4c : public LowWorkload {
+public:
+	explicit W4c(const Options &options) : LowWorkload(options, IOVA_PLACE_DEFAULT, Low::Scattered) {}
+
+	void run(size_t pairs) override
+	{
+		uint64_t iova;
+		int errors = 0;
+
+		while (pairs--) {
+			Range *page = low.pick();
+
+			errors |= low.free_page(page);
+			errors |= low.alloc_block(&iova) ^ IOVA_ERR_NOSPC;
+			errors |= low.alloc_page(page);
+		}
+		check(errors);
+	}
+};
+
+class W4d : public LowWorkload {
+public:
+	W4d(const Options &options, uint32_t placement) : LowWorkload(options, placement, Low::KeptHole) {}
+
+	void run(size_t pairs) override
+	{
+		int errors = 0;
+
+		tries += pairs;
+		while (pairs--) {
+			Range *page = low.pick();
+			uint64_t iova;
+
+			errors |= low.free_page(page);
+			if (low.alloc_block(&iova) == IOVA_OK) {
+				successes++;
+				errors |= low.free_block(iova);
+			}
+			errors |= low.alloc_page(page);
+		}
+		check(errors);
+	}
+	double success() const override { return static_cast<double>(successes) / static_cast<double>(tries); }
+
+private:
+	size_t tries = 0, successes = 0;
+};
+
+template <class Made, class... Arguments>
+std::function<std::unique_ptr<Workload>(const Options &)> maker(Arguments... arguments)
+{
+	return [=](const Options &options) { return std::make_unique<Made>(options, arguments...); };
+}
+
+} /* namespace */
+
+std::vector<WorkloadEntry> workload_list(const Options &options)
+{
+	const char *below = "below 4 GiB 10% free at random";
+	std::vector<WorkloadEntry> list = {
+		{"W1", 500000, true, "empty", maker<CycleWorkload>(false)},
+		{"W1m", 500000, true, "empty", maker<CycleWorkload>(true)},
+		{"W2/256", 300000, true, "a ring", maker<FifoWorkload>(size_t{256})},
+		{"W2/4096", 300000, true, "a ring", maker<FifoWorkload>(size_t{4096})},
+	};
+	auto exchange = [&](const char *name, size_t pairs, bool quick, size_t count, uint64_t longest, bool aligned) {
+		list.push_back({name, pairs, quick, "exchanged 3 times over",
+				maker<ExchangeWorkload>(count, longest, aligned)});
+	};
+
+	exchange("W3u/10000", 100000, true, 10000, longest_pages, false);
+	exchange("W3u/100000", 50000, true, 100000, longest_pages, false);
+	exchange("W3u/1000000", 30000, false, 1000000, longest_pages, false);
+	exchange("W3a/10000", 100000, true, 10000, longest_pages, true);
+	exchange("W3a/100000", 50000, true, 100000, longest_pages, true);
+	exchange("W3a/1000000", 30000, false, 1000000, longest_pages, true);
+	exchange("W3s/10000", 100000, true, 10000, 32, true);
+	exchange("W3s/100000", 50000, true, 100000, 32, true);
+	list.push_back({"W4a", 50000, true, below, maker<W4a>()});
+	list.push_back({"W4b", 300000, true, below, maker<LowFailure>(Low::Scattered)});
+	list.push_back({"W4c", 50000, true, below, maker<W4c>()});
+	list.push_back({"W4d/best", 30000, true, "the same, and a hole of 4096 pages",
+			maker<W4d>(uint32_t{IOVA_PLACE_BEST_FIT})});
+	list.push_back({"W4d/top", 30000, true, "the same, and a hole of 4096 pages",
+			maker<W4d>(uint32_t{IOVA_PLACE_TOP_DOWN})});
+	list.push_back({"W4e", 300000, true, "below 4 GiB every second 64 pages free, misaligned",
+			maker<LowFailure>(Low::Misaligned)});
+
+	if (options.quick) {
+		list.erase(std::remove_if(list.begin(), list.end(), [](const WorkloadEntry &e) { return !e.quick; }),
+			   list.end());
+		for (WorkloadEntry &entry : list)
+			entry.pairs /= 10;
+	}
+	return list;
+}
