@@ -179,6 +179,17 @@ static int check_map(const struct vfio_backend *b, const struct iova_mapping *m,
 	return 0;
 }
 
+/* Why the kernel may have turned the extent down, for its report. */
+static const char *where(const struct vfio_backend *b, const struct iova_extent *extent)
+{
+	size_t i;
+
+	for (i = 0; i < b->limits.range_count; i++)
+		if (extent->start >= b->limits.ranges[i].start && extent->last <= b->limits.ranges[i].last)
+			return "";
+	return b->limits.range_count ? ", which is not inside one valid range of the IOMMU" : "";
+}
+
 static int vfio_map(struct iova_backend *base, const struct iova_mapping *m, uint64_t *mapped_bytes)
 {
 	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map) };
@@ -204,8 +215,8 @@ static int vfio_map(struct iova_backend *base, const struct iova_mapping *m, uin
 		return 0;
 	}
 	result = error == -EEXIST ? IOVA_ERR_ADDRINUSE : error == -ENOSPC ? IOVA_ERR_QUOTA : vfio_result(error);
-	return vfio_fail(b, result, error, "VFIO_IOMMU_MAP_DMA of 0x%" PRIx64 "-0x%" PRIx64 " to 0x%" PRIx64,
-			 extent.start, extent.last, m->source);
+	return vfio_fail(b, result, error, "VFIO_IOMMU_MAP_DMA of 0x%" PRIx64 "-0x%" PRIx64 "%s, to 0x%" PRIx64,
+			 extent.start, extent.last, where(b, &extent), m->source);
 }
 
 static int vfio_unmap(struct iova_backend *base, const struct iova_mapping *m, struct iova_gather *g,
