@@ -5,6 +5,7 @@
 
 #include <iova/backend.h>
 #include <iova/error.h>
+#include <iova/firmware.h>
 #include <iova/inspect.h>
 #include <iova/resv.h>
 #include <iova/space.h>
