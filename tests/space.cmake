@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
 # The suites of a space: black boxes over the public headers. Each takes the
 # engine from IOVA_TEST_ENGINE and exits with 77 where the library lacks it.
-add_library(iova_test_space STATIC
+add_library(iova_test_space OBJECT
 	oracle/lockstep.c
 	oracle/oracle.c
 	oracle/oracle_compare.c
@@ -9,10 +9,9 @@ add_library(iova_test_space STATIC
 	oracle/oracle_search.c
 	space/harness.c
 )
-target_include_directories(iova_test_space PUBLIC oracle space)
-target_compile_definitions(iova_test_space PUBLIC _POSIX_C_SOURCE=200809L)
-target_compile_options(iova_test_space PUBLIC -Wall -Wextra)
-target_link_libraries(iova_test_space PUBLIC iova_static)
+target_include_directories(iova_test_space PUBLIC oracle space ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(iova_test_space PRIVATE -Wall -Wextra)
+target_compile_definitions(iova_test_space PRIVATE _GNU_SOURCE)
 
 function(iova_space_test name)
 	iova_test(${name} ${ARGN})
@@ -21,6 +20,6 @@ function(iova_space_test name)
 endfunction()
 
 iova_space_test(oracle oracle/test_oracle.c)
-iova_space_test(lockstep space/test_lockstep.c)
+iova_space_test(lockstep space/test_lockstep.c LIBRARY iova_static)
 iova_space_test(exhaustive space/test_exhaustive.c)
 iova_space_test(badinput space/test_badinput.c)

@@ -183,8 +183,10 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 	int error = iova_fit_simple(space, length, align, limit, &fit);
 	uint64_t pfn;
 
-	if (error == IOVA_ERR_INVAL || !count)
+	if (error == IOVA_ERR_INVAL)
 		return error;
+	if (!count)
+		return 0;
 	iova_space_lock(space);
 	if (!error && count > space->world.length)
 		error = IOVA_ERR_NOSPC;

@@ -365,40 +365,35 @@ const char *oracle_alloc_at(struct oracle *o, uint64_t iova, uint64_t length, vo
 	return wrong_error(rc, one(error));
 }
 
-/* Whether some, and whether every granule of [first, last] is live. */
-static void live_cover(const struct oracle *o, uint64_t first, uint64_t last, bool *some, bool *every)
+/* Whether every granule of [first, last] is live. */
+static bool all_live(const struct oracle *o, uint64_t first, uint64_t last)
 {
-	size_t i = live_from(o, first);
 	uint64_t next = first;
 
-	*some = i < o->lives && o->live[i].first <= last;
-	while (i < o->lives && next <= last && o->live[i].first <= next)
-		next = o->live[i++].last + 1;
-	*every = next > last;
+	for (size_t i = live_from(o, first); i < o->lives && next <= last && o->live[i].first <= next; i++)
+		next = o->live[i].last + 1;
+	return next > last;
 }
 
 struct oracle_verdict oracle_free_verdict(const struct oracle *o, uint64_t iova, uint64_t length, bool *unseen)
 {
-	uint64_t tail = (UINT64_C(1) << o->shift) - 1, first = iova >> o->shift, last;
+	uint64_t tail = (UINT64_C(1) << o->shift) - 1, first = iova >> o->shift;
 	uint64_t granules = oracle_granules(o, length);
 	struct oracle_live *live = live_at(o, first);
-	bool some, every, within;
+	bool whole = !(iova & tail);
 
 	*unseen = false;
 	if (!length)
 		return one(IOVA_ERR_INVAL);
-	if (first < o->first || first > o->last)
+	if (first < o->first || first > o->last || !live)
 		return one(IOVA_ERR_NOENT);
-	within = granules - 1 <= o->last - first;
-	last = within ? first + granules - 1 : o->last;
-	if (within && !(iova & tail) && live && live->first == first && live->last == last)
-		return one(IOVA_OK);
-	live_cover(o, first, last, &some, &every);
-	if (every && within && !(iova & tail) && !(o->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)))
-		*unseen = true;
-	if (live)
+	if (granules - 1 > o->last - first)
 		return one(IOVA_ERR_INVAL);
-	return some ? (struct oracle_verdict){ IOVA_ERR_INVAL, IOVA_ERR_NOENT } : one(IOVA_ERR_NOENT);
+	if (whole && live->first == first && live->last == first + granules - 1)
+		return one(IOVA_OK);
+	*unseen = whole && !(o->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) &&
+		  all_live(o, first, first + granules - 1);
+	return one(IOVA_ERR_INVAL);
 }
 
 const char *oracle_free(struct oracle *o, uint64_t iova, uint64_t length, int rc)

@@ -178,8 +178,15 @@ static uint64_t clipped_length(const struct oracle_gap *gap, const struct oracle
 	return clip(gap, r, &lo, &hi) ? hi - lo + 1 : 0;
 }
 
-/* BEST_FIT: no free extent in which the request fits is smaller than the one
- * that holds the answer, be it measured whole or within the window. */
+/* BEST_FIT in a space of up to 900 free extents: none in which the request fits
+ * is smaller than the one that holds the answer, be it measured whole or within
+ * the window. Only for what is compared: a length and a power-of-two align. */
+static bool best_is_exact(const struct oracle_request *r, size_t gaps)
+{
+	return gaps <= 900 && !r->guard && !r->phase && !r->boundary && !(r->align & (r->align - 1)) &&
+	       r->align <= UINT64_C(1) << 18;
+}
+
 static const char *judge_best(const struct oracle *o, const struct oracle_request *r, uint64_t start)
 {
 	struct oracle_gap *gaps, *held = NULL;
@@ -187,8 +194,7 @@ static const char *judge_best(const struct oracle *o, const struct oracle_reques
 	uint64_t whole = UINT64_MAX, within = UINT64_MAX, ignored;
 	const char *wrong = NULL;
 
-	/* A guard narrows a gap on the sides of live ranges: sizes are then not comparable. */
-	for (size_t i = 0; i < count && count <= 2048 && !r->guard; i++) {
+	for (size_t i = 0; i < count && best_is_exact(r, count); i++) {
 		if (start >= gaps[i].first && start <= gaps[i].last)
 			held = &gaps[i];
 		if (!oracle_gap_highest(&gaps[i], r, &ignored))

@@ -4,7 +4,7 @@
  * start tried, each constraint as the sentence in the header has it, in bytes.
  */
 #include "oracle.h"
-#include "suite.h"
+#include "space_suite.h"
 
 #define GRANULES 24
 

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
-/* CMocka with what it wants included before it, and a main that skips. */
-#ifndef SUITE_H
-#define SUITE_H
+/* What each suite of a space includes, and the end of its main. */
+#ifndef SPACE_SUITE_H
+#define SPACE_SUITE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "suite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +11,10 @@
 
 #include "harness.h"
 
-/* assert_int_equal prints what differs, but not whose call it was. */
+/* assert_int_equal shows both numbers; these keep the lines short. */
 #define assert_rc(call, rc) assert_int_equal((int)(call), (int)(rc))
 #define assert_ok(call)	    assert_int_equal((int)(call), 0)
 
-/* The end of every suite's main. */
 #define SUITE_RUN(name, tests) \
 	(test_engine_works() ? cmocka_run_group_tests_name(name, tests, NULL, NULL) : TEST_SKIPPED)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /* Every impossible argument: the documented result, and nothing changed. */
-#include "suite.h"
+#include "space_suite.h"
 
 #define MAX UINT64_MAX
 

@@ -10,7 +10,7 @@
  * It is pinned, and derived twice more: by the model alone, and by counting.
  */
 #include "oracle.h"
-#include "suite.h"
+#include "space_suite.h"
 
 #define GRANULES 8
 #define DEPTH	 6

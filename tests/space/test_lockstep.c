@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 #include "lockstep.h"
-#include "suite.h"
+#include "space_suite.h"
 
 #define EPISODE	      20000
 #define COMPARE_EVERY 128
