@@ -62,14 +62,25 @@ void iova_stock_free(struct iova_space *space, void *memory, size_t bytes)
 	space->memory.free(space->memory.ctx, memory, bytes);
 }
 
-/* What the space needs now for so many more. */
+static void stock_raise(struct iova_stock *stock, const struct iova_stock *least)
+{
+	stock->extents = stock->extents > least->extents ? stock->extents : least->extents;
+	stock->live = stock->live > least->live ? stock->live : least->live;
+	stock->holes = stock->holes > least->holes ? stock->holes : least->holes;
+}
+
+/* What the space needs now for so many more, its promise of live ranges
+ * included, whose number of extents may be anything by then. */
 static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv)
 {
-	uint64_t extents = space->engine.ops->extents(&space->engine);
+	uint64_t live = space->live_ranges + more_live, holes = space->resv_count + more_resv;
+	uint64_t extents = space->engine.ops->extents(&space->engine) + more_live + more_resv;
+	struct iova_stock need = { extents_most(live, extents, holes), live, holes };
+	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
 
-	return (struct iova_stock){ extents_most(space->live_ranges + more_live, extents + more_live + more_resv,
-						 space->resv_count + more_resv),
-				    space->live_ranges + more_live, space->resv_count + more_resv };
+	if (space->live_promised)
+		stock_raise(&need, &promised);
+	return need;
 }
 
 static bool stock_suffices(const struct iova_space *space, const struct iova_stock *need)
@@ -138,12 +149,7 @@ static int stock_grow(struct iova_space *space, const struct iova_stock *target,
 		error = stock_grow_one(space, target, flags, &done);
 	if (error)
 		return error;
-	if (target->extents > space->stock.extents)
-		space->stock.extents = target->extents;
-	if (target->live > space->stock.live)
-		space->stock.live = target->live;
-	if (target->holes > space->stock.holes)
-		space->stock.holes = target->holes;
+	stock_raise(&space->stock, target);
 	return 0;
 }
 
@@ -168,18 +174,33 @@ int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t mo
 	}
 }
 
+/* A promise for so many live ranges in all. The lock is let go meanwhile, so
+ * reservations may come that it must hold for too. */
+static int stock_promise(struct iova_space *space, uint64_t live)
+{
+	uint64_t reservations;
+	int error;
+
+	do {
+		struct iova_stock need = iova_stock_most(live, space->resv_count);
+
+		reservations = space->resv_count;
+		error = stock_grow(space, &need, 0);
+	} while (!error && space->resv_count > reservations);
+	if (!error && live > space->live_promised)
+		space->live_promised = live;
+	return error;
+}
+
 int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 {
-	struct iova_stock need;
 	int error = IOVA_ERR_NOMEM;
 
 	if (space->placed)
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	if (live_ranges < UINT64_MAX >> 4) {
-		need = stock_needed(space, live_ranges, 0);
-		error = stock_grow(space, &need, 0);
-	}
+	if (live_ranges < UINT64_MAX >> 4)
+		error = stock_promise(space, space->live_ranges + live_ranges);
 	iova_space_unlock(space);
 	return error;
 }
@@ -209,12 +230,11 @@ void iova_space_trim(struct iova_space *space)
 		struct iova_stock need;
 
 		iova_space_lock(space);
+		space->live_promised = 0;
 		need = stock_needed(space, 0, 0);
 		memory = stock_shrink_one(space, &need, &bytes);
-		if (memory) {
-			space->stock = need;
-			space->metadata_bytes -= bytes;
-		}
+		space->stock = need;
+		space->metadata_bytes -= memory ? bytes : 0;
 		iova_space_unlock(space);
 		if (memory)
 			iova_stock_free(space, memory, bytes);
