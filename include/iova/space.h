@@ -124,7 +124,7 @@ int iova_space_place(const struct iova_space_config *config, size_t live_ranges,
  * dma_mask is a limit.
  *
  * INVAL: length 0, align not a power of two. NOSPC: no such range is free,
- * whatever the reason. NOMEM: no room for the record that the later free may
+ * whatever the reason; a length that rounds to 2^64. NOMEM: no room for the record that the later free may
  * need.
  */
 int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova);
@@ -133,8 +133,8 @@ int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64
  * Allocates no memory and cannot fail for a live range and its length (the one
  * given to alloc, or any that rounds to the same).
  *
- * NOENT: nothing is live there, or outside the aperture. INVAL: length 0, or
- * something is live there but this is not its start and length. CHECKED (and
+ * NOENT: no live range contains iova. INVAL: length 0, or one does and this is
+ * not its start and length. CHECKED (and
  * TRACKED) spaces catch every bad free and change nothing. Other spaces catch
  * a range of which any granule is free or reserved; a free that covers only
  * granules of other live ranges goes unseen there.

@@ -231,7 +231,8 @@ int iova_alloc_at(struct iova_space *space, uint64_t iova, uint64_t length, void
 	if (cookie && !(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	span.length = iova_space_granules(space, length);
-	if (!iova_span_contains(space->world, span.start) || !iova_span_contains(space->world, iova_span_last(span)))
+	if (span.length > UINT64_MAX >> space->shift || !iova_span_contains(space->world, span.start) ||
+	    !iova_span_contains(space->world, iova_span_last(span)))
 		return IOVA_ERR_OVERFLOW;
 	iova_space_lock(space);
 	error = alloc_at(space, span, cookie);

@@ -22,6 +22,12 @@ static bool fit_window(const struct iova_space *space, uint64_t min, uint64_t li
 	return fit->lo < end;
 }
 
+/* A range of 2^64 bytes has no length that could be freed again. */
+static uint64_t most_granules(const struct iova_space *space)
+{
+	return UINT64_MAX >> space->shift;
+}
+
 int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit,
 		    struct iova_fit *fit)
 {
@@ -31,7 +37,8 @@ int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t al
 				  .align = align >> space->shift ? align >> space->shift : 1,
 				  .placement = space->placement,
 				  .exact = true };
-	if (!fit_window(space, 0, limit, fit) || fit->length > fit->hi - fit->lo + 1)
+	if (fit->length > most_granules(space) || !fit_window(space, 0, limit, fit) ||
+	    fit->length > fit->hi - fit->lo + 1)
 		return IOVA_ERR_NOSPC;
 	fit->prefer_hi = fit->hi;
 	if (fit->align > 1) {
