@@ -160,12 +160,13 @@ struct iova_constraints {
 /*
  * Cost, with n free extents: O(log n) for length, min, limit and a power-of-two
  * align up to 2^18 granules in any combination, and for lengths below 2^32
- * granules. Larger alignments, alignments that are no power of two, a phase, a
- * boundary that the alignment does not already keep, and a guard: O(log n)
- * where a free extent is long enough to hold the range wherever it starts
- * (length + align, twice that with a boundary, plus two guards); only where
- * there is none, O(log n) for each free extent of at least length, in the order
- * of the placement.
+ * granules. Larger alignments, alignments that are no power of two, a phase, and
+ * a boundary that the alignment does not already keep: O(log n) where a free
+ * extent is long enough to hold the range wherever it starts (length + align,
+ * twice that with a boundary, plus two guards), or one of the first eight that
+ * are long enough at all holds it; only where neither is so, O(log n) for each
+ * free extent of at least length. A guard: O(log n) for each free extent of at
+ * least length that comes before the one that holds it with its guards.
  *
  * BEST_FIT: compares the free extents that fit, from the top, until one fits
  * exactly or 64 nodes (at least 900 extents) were compared, so it is exact in a

@@ -165,15 +165,26 @@ int iova_alloc_constrained(struct iova_space *space, const struct iova_constrain
 	return alloc_counted(space, &fit, error, iova);
 }
 
-/* Undoes the first count of a batch. */
-static void batch_undo(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t count)
+/* All or none, with room in the stock. */
+static int batch_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas, size_t count)
 {
-	while (count--) {
-		int error = iova_space_free_locked(space, iovas[count], length);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t pfn;
+		int error = alloc_fit(space, fit, &pfn);
 
-		(void)error;
-		iova_assert(!error);
+		if (!error) {
+			iovas[i] = iova_space_bytes_of(space, pfn);
+			continue;
+		}
+		while (i--) {
+			int undone = iova_space_free_locked(space, iovas[i], fit->length << space->shift);
+
+			(void)undone;
+			iova_assert(!undone);
+		}
+		return error;
 	}
+	return 0;
 }
 
 int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iovas,
@@ -181,7 +192,6 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 {
 	struct iova_fit fit;
 	int error = iova_fit_simple(space, length, align, limit, &fit);
-	uint64_t pfn;
 
 	if (error == IOVA_ERR_INVAL)
 		return error;
@@ -192,12 +202,12 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 		error = IOVA_ERR_NOSPC;
 	if (!error)
 		error = iova_stock_reserve(space, count, 0, 0);
-	for (size_t i = 0; i < count && !error; i++) {
-		error = alloc_fit(space, &fit, &pfn);
-		if (error)
-			batch_undo(space, iovas, length, i);
-		else
-			iovas[i] = iova_space_bytes_of(space, pfn);
+	if (!error) {
+		error = batch_fit(space, &fit, iovas, count);
+		if (error && fit.placement == IOVA_PLACE_RANDOM) {
+			fit.placement = IOVA_PLACE_TOP_DOWN; /* chance may waste room; equal ranges from the top do not */
+			error = batch_fit(space, &fit, iovas, count);
+		}
 	}
 	if (error)
 		space->failures++;

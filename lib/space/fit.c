@@ -96,6 +96,8 @@ static const char *fit_windows(const struct iova_space *space, const struct iova
 
 	if (fit->boundary && fit->length > fit->boundary)
 		return "length is above boundary";
+	if (fit->length > most_granules(space))
+		return "length rounds to 2^64";
 	if (!fit_window(space, c->min, c->limit ? c->limit : UINT64_MAX, fit))
 		return "no granule of the aperture lies between min and limit";
 	if (fit->length > fit->hi - fit->lo + 1)
@@ -204,6 +206,8 @@ uint64_t iova_fit_sure(const struct iova_fit *fit)
 {
 	uint64_t aligned = fit->length + fit->align - 1;
 
+	if (fit->align == 1 && !fit->boundary)
+		return 0; /* only the very highest or lowest will do */
 	if (!fit->boundary)
 		return aligned + 2 * fit->guard;
 	/* Cut by one boundary, the longer part must still hold it aligned. */

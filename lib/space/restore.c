@@ -177,6 +177,8 @@ static int get_live(struct reader *reader)
 		return IOVA_ERR_CORRUPT;
 	if (guard && !(reader->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_CORRUPT;
+	if (reader->flags & IOVA_SPACE_CHECKED && span.length > UINT64_MAX >> space->shift)
+		return IOVA_ERR_CORRUPT; /* one range of 2^64 is never given out */
 	if (guard && !(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	error = iova_stock_reserve(space, 1, 0, IOVA_STOCK_PREFILL);

@@ -146,7 +146,8 @@ int iova_fit_constrained(const struct iova_space *space, const struct iova_const
  * alone; false where there is none. O(log(align)). */
 bool iova_fit_place(const struct iova_fit *fit, struct iova_span span, bool lowest, uint64_t *pfn);
 
-/* The shortest extent that surely has a place; 0 where none is sure. */
+/* The shortest extent that surely has a place; 0 where none is sure, or where
+ * the first that fits in the order of the placement is promised. */
 uint64_t iova_fit_sure(const struct iova_fit *fit);
 
 /* ---- alloc.c, free.c ---- */
