@@ -11,6 +11,7 @@
 #ifndef IOVA_FIRMWARE_H
 #define IOVA_FIRMWARE_H
 
+#include <iova/error.h>
 #include <iova/inspect.h>
 #include <iova/resv.h>
 

@@ -32,6 +32,7 @@
 #define IOVA_BACKENDS_VFIO_H
 
 #include <iova/backend.h>
+#include <iova/error.h>
 #include <iova/inspect.h>
 
 #ifdef __cplusplus
