@@ -229,7 +229,7 @@ void register_workload(const Options &options, Measured &measured)
 	size_t pairs = measured.entry.pairs;
 
 	benchmark::RegisterBenchmark(measured.entry.name.c_str(), [&options, &measured, pairs](benchmark::State &state) {
-		if (!measured.workload)
+		if (!measured.workload || measured.entry.anew)
 			measured.workload = measured.entry.make(options);
 		measured.workload->run(pairs / 10);
 		while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(pairs)))

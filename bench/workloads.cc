@@ -323,13 +323,13 @@ std::vector<WorkloadEntry> workload_list(const Options &options)
 {
 	const char *below = "below 4 GiB 10% free at random";
 	std::vector<WorkloadEntry> list = {
-		{"W1", 500000, true, "empty", maker<CycleWorkload>(false)},
-		{"W1m", 500000, true, "empty", maker<CycleWorkload>(true)},
-		{"W2/256", 300000, true, "a ring", maker<FifoWorkload>(size_t{256})},
-		{"W2/4096", 300000, true, "a ring", maker<FifoWorkload>(size_t{4096})},
+		{"W1", 500000, true, false, "empty", maker<CycleWorkload>(false)},
+		{"W1m", 500000, true, false, "empty", maker<CycleWorkload>(true)},
+		{"W2/256", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{256})},
+		{"W2/4096", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{4096})},
 	};
 	auto exchange = [&](const char *name, size_t pairs, bool quick, size_t count, uint64_t longest, bool aligned) {
-		list.push_back({name, pairs, quick, "exchanged 3 times over",
+		list.push_back({name, pairs, quick, false, "exchanged 3 times over",
 				maker<ExchangeWorkload>(count, longest, aligned)});
 	};
 
@@ -341,14 +341,14 @@ std::vector<WorkloadEntry> workload_list(const Options &options)
 	exchange("W3a/1000000", 30000, false, 1000000, longest_pages, true);
 	exchange("W3s/10000", 100000, true, 10000, 32, true);
 	exchange("W3s/100000", 50000, true, 100000, 32, true);
-	list.push_back({"W4a", 50000, true, below, maker<W4a>()});
-	list.push_back({"W4b", 300000, true, below, maker<LowFailure>(Low::Scattered)});
-	list.push_back({"W4c", 50000, true, below, maker<W4c>()});
-	list.push_back({"W4d/best", 30000, true, "the same, and a hole of 4096 pages",
+	list.push_back({"W4a", 50000, true, true, below, maker<W4a>()});
+	list.push_back({"W4b", 300000, true, false, below, maker<LowFailure>(Low::Scattered)});
+	list.push_back({"W4c", 50000, true, true, below, maker<W4c>()});
+	list.push_back({"W4d/best", 30000, true, true, "the same, and a hole of 4096 pages",
 			maker<W4d>(uint32_t{IOVA_PLACE_BEST_FIT})});
-	list.push_back({"W4d/top", 30000, true, "the same, and a hole of 4096 pages",
+	list.push_back({"W4d/top", 30000, true, false, "the same, and a hole of 4096 pages",
 			maker<W4d>(uint32_t{IOVA_PLACE_TOP_DOWN})});
-	list.push_back({"W4e", 300000, true, "below 4 GiB every second 64 pages free, misaligned",
+	list.push_back({"W4e", 300000, true, false, "below 4 GiB every second 64 pages free, misaligned",
 			maker<LowFailure>(Low::Misaligned)});
 
 	if (options.quick) {

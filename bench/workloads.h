@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * The workloads that are measured in pairs: W1 to W4. Each is made once, aged
- * untimed, and then goes on from round to round in the same space.
+ * The workloads that are measured in pairs: W1 to W4. Each is made and aged
+ * untimed, and then goes on from round to round in the same space, unless it
+ * would leave its own state behind.
  */
 #ifndef IOVA_BENCH_WORKLOADS_H
 #define IOVA_BENCH_WORKLOADS_H
@@ -26,6 +27,7 @@ struct WorkloadEntry {
 	std::string name;
 	size_t pairs;	   /* in one round */
 	bool quick;	   /* measured in the quick mode too */
+	bool anew;	   /* made anew for each round: its own steps change what it measures */
 	const char *fill;  /* what the space holds, in words */
 	std::function<std::unique_ptr<Workload>(const Options &)> make;
 };
