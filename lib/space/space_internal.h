@@ -49,6 +49,7 @@ struct iova_space {
 	struct iova_pool resv_pool;	  /* of records, where placed */
 	uint64_t resv_count;
 	struct iova_stock stock;	  /* what the pools suffice for */
+	uint64_t prefilled;		  /* live ranges that have room whatever order of calls; 0: no promise */
 	uint64_t live_ranges, live_granules;
 	uint64_t allocs, frees, failures, cache_misses;
 	uint64_t metadata_bytes;

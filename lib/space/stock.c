@@ -62,14 +62,22 @@ void iova_stock_free(struct iova_space *space, void *memory, size_t bytes)
 	space->memory.free(space->memory.ctx, memory, bytes);
 }
 
-/* What the space needs now for so many more. */
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What the space needs now for so many more, and for what prefill promised. */
 static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv)
 {
 	uint64_t extents = space->engine.ops->extents(&space->engine);
+	uint64_t live = space->live_ranges + more_live, resv = space->resv_count + more_resv;
+	struct iova_stock promised = iova_stock_most(space->prefilled, resv);
+	uint64_t now = extents_most(live, extents + more_live + more_resv, resv);
 
-	return (struct iova_stock){ extents_most(space->live_ranges + more_live, extents + more_live + more_resv,
-						 space->resv_count + more_resv),
-				    space->live_ranges + more_live, space->resv_count + more_resv };
+	if (!space->prefilled)
+		return (struct iova_stock){ now, live, resv };
+	return (struct iova_stock){ larger(now, promised.extents), larger(live, space->prefilled), resv };
 }
 
 static bool stock_suffices(const struct iova_space *space, const struct iova_stock *need)
@@ -171,15 +179,20 @@ int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t mo
 int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 {
 	struct iova_stock need;
+	uint64_t promise;
 	int error = IOVA_ERR_NOMEM;
 
 	if (space->placed)
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	if (live_ranges < UINT64_MAX >> 4) {
-		need = stock_needed(space, live_ranges, 0);
-		error = stock_grow(space, &need, 0);
-	}
+	promise = space->live_ranges + live_ranges;
+	if (live_ranges < UINT64_MAX >> 4)
+		do { /* others may reserve while the hooks are called */
+			need = iova_stock_most(promise, space->resv_count);
+			error = stock_grow(space, &need, 0);
+		} while (!error && need.holes < space->resv_count);
+	if (!error)
+		space->prefilled = larger(space->prefilled, promise);
 	iova_space_unlock(space);
 	return error;
 }
@@ -209,6 +222,7 @@ void iova_space_trim(struct iova_space *space)
 		struct iova_stock need;
 
 		iova_space_lock(space);
+		space->prefilled = 0;
 		need = stock_needed(space, 0, 0);
 		memory = stock_shrink_one(space, &need, &bytes);
 		if (memory) {
