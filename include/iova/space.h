@@ -93,7 +93,8 @@ int iova_space_create(const struct iova_space_config *config, struct iova_space 
 void iova_space_destroy(struct iova_space *space);
 
 /* Takes records now for live_ranges more live ranges than there are at this
- * moment, so that as many allocations cannot fail with NOMEM. In an ATOMIC
+ * moment, so that while there are no more than that, in any order of calls,
+ * reservations included, no allocation can fail with NOMEM. In an ATOMIC
  * space allocations live on this alone and never call the memory hooks. NOMEM:
  * what was taken by then stays for later, or for iova_space_trim. NOTSUP: a
  * placed space has its number already. */
@@ -160,12 +161,13 @@ struct iova_constraints {
 /*
  * Cost, with n free extents: O(log n) for length, min, limit and a power-of-two
  * align up to 2^18 granules in any combination, and for lengths below 2^32
- * granules. Larger alignments, alignments that are no power of two, a phase, a
- * boundary that the alignment does not already keep, and a guard: O(log n)
- * where a free extent is long enough to hold the range wherever it starts
- * (length + align, twice that with a boundary, plus two guards); only where
- * there is none, O(log n) for each free extent of at least length, in the order
- * of the placement.
+ * granules. Larger alignments, alignments that are no power of two, a phase, and
+ * a boundary that the alignment does not already keep: O(log n) where a free
+ * extent is long enough to hold the range wherever it starts (length + align,
+ * twice that with a boundary, plus two guards); only where there is none,
+ * O(log n) for each free extent of at least length, in the order of the
+ * placement. A guard without these: O(log n) for each such extent that the
+ * placement comes to before the one that is returned.
  *
  * BEST_FIT: compares the free extents that fit, from the top, until one fits
  * exactly or 64 nodes (at least 900 extents) were compared, so it is exact in a

@@ -94,6 +94,8 @@ static const char *fit_windows(const struct iova_space *space, const struct iova
 	bool preferred = c->prefer_limit && fit_window(space, c->min, c->prefer_limit, fit);
 	uint64_t prefer_hi = fit->hi;
 
+	if (fit->length > most_granules(space))
+		return "length rounds to 2^64";
 	if (fit->boundary && fit->length > fit->boundary)
 		return "length is above boundary";
 	if (!fit_window(space, c->min, c->limit ? c->limit : UINT64_MAX, fit))
@@ -204,6 +206,9 @@ uint64_t iova_fit_sure(const struct iova_fit *fit)
 {
 	uint64_t aligned = fit->length + fit->align - 1;
 
+	/* The highest or lowest place is promised: none may be passed over. */
+	if (fit->align == 1 && !fit->boundary)
+		return 0;
 	if (!fit->boundary)
 		return aligned + 2 * fit->guard;
 	/* Cut by one boundary, the longer part must still hold it aligned. */
