@@ -87,7 +87,7 @@ typedef int (*iova_read_fn)(void *ctx, void *bytes, size_t count);
 
 /* A saved space is versioned, checksummed, of fixed byte order. It holds the
  * live ranges (with lengths and guards where TRACKED or CHECKED knows them)
- * and the reservations; docs/snapshot.md has the layout. */
+ * and the reservations. docs/snapshot.md has the layout. */
 int iova_save(struct iova_space *space, iova_write_fn write, void *ctx);
 
 /* What is read is not trusted: CORRUPT where it is not a whole, consistent

@@ -1,23 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
-/*
- * A saved space: a header, records, and an end. Numbers are little-endian.
- *
- *   header   8 magic   4 version   4 flags   8 aperture start   8 aperture last
- *            8 granule   8 checksum of the 40 bytes before
- *   record   4 tag   4 argument   then by tag:
- *     RESV         type;           8 start  8 last  4 prot  4 owner number
- *                                  4 origin bytes  4 zero  then the origin
- *     LIVE         0;              8 start  8 last  8 guard in granules
- *     QUARANTINED  0;              8 start  8 last  8 zero
- *     RANGES       count, 1 to 256; count zero bytes
- *     END          0;              8 checksum of every byte before these 8
- *
- * Reservations come first, by start, then last; LIVE records ascend. A space
- * that knows its live ranges one by one writes one LIVE record for each. Any
- * other writes one for each run of live granules and says with RANGES how many
- * ranges there are, a byte for each, so that what a reader must hold memory for
- * is bounded by what it has read.
- */
+/* The snapshot format; docs/snapshot.md has the layout. */
 #ifndef IOVA_SNAPSHOT_H
 #define IOVA_SNAPSHOT_H
 
