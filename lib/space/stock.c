@@ -194,13 +194,14 @@ static int stock_promise(struct iova_space *space, uint64_t live)
 
 int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 {
+	uint64_t more = live_ranges;
 	int error = IOVA_ERR_NOMEM;
 
 	if (space->placed)
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	if (live_ranges < UINT64_MAX >> 4)
-		error = stock_promise(space, space->live_ranges + live_ranges);
+	if (more < UINT64_MAX >> 4) /* sums of it do not wrap */
+		error = stock_promise(space, space->live_ranges + more);
 	iova_space_unlock(space);
 	return error;
 }
