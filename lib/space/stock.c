@@ -199,7 +199,7 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 	if (space->placed)
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	if (live_ranges < UINT64_MAX >> 4)
+	if (live_ranges < SIZE_MAX / 16)
 		error = stock_promise(space, space->live_ranges + live_ranges);
 	iova_space_unlock(space);
 	return error;
