@@ -160,11 +160,33 @@ static bool fail_at(operation_fn call, uint32_t flags, size_t live, size_t resvs
 	return enough;
 }
 
+static bool can(size_t o, uint32_t flags)
+{
+	return flags & IOVA_SPACE_TRACKED || !operations[o].tracked;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* How many calls for memory there are at most. */
+static size_t fail_at_each(size_t o, uint32_t flags, size_t live, size_t *failures)
+{
+	size_t most = 0;
+
+	for (int once = 0; once < 2; once++)
+		for (size_t n = 1; !fail_at(operations[o].call, flags, live, live / 4, n, once); n++) {
+			most = larger(most, n);
+			++*failures;
+		}
+	return most;
+}
+
 static void every_function_with_failing_memory(void **state)
 {
 	static const uint32_t flags[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED,
 					  IOVA_SPACE_TRACKED | IOVA_SPACE_UNLOCKED };
-	static const size_t lives[] = { 0, 1, 7, 30, 64, 200 };
 	size_t failures = 0;
 
 	(void)state;
@@ -172,16 +194,8 @@ static void every_function_with_failing_memory(void **state)
 		size_t most = 0;
 
 		for (size_t f = 0; f < 4; f++)
-			for (size_t l = 0; l < 6 && (flags[f] & IOVA_SPACE_TRACKED || !operations[o].tracked); l++)
-				for (int once = 0; once < 2; once++)
-					for (size_t n = 1;; n++) {
-						if (fail_at(operations[o].call, flags[f], lives[l], lives[l] / 4, n,
-							    once))
-							break;
-						failures++;
-						if (n > most)
-							most = n;
-					}
+			for (size_t live = 0; live < 140 && can(o, flags[f]); live += 1 + live / 32)
+				most = larger(most, fail_at_each(o, flags[f], live, &failures));
 		printf("%s: up to %zu calls for memory\n", operations[o].name, most);
 		/* Replacing an owner is the one that may need none. */
 		assert_true(most > 0 || operations[o].call == do_replace);
