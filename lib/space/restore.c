@@ -2,8 +2,8 @@
 /*
  * Reading a snapshot, which nobody vouches for: every number is checked before
  * it is used, and what is held in memory is in proportion to what was read.
- * The new space is seen by nobody yet, so no lock is taken but by the public
- * functions that are called here.
+ * The new space is seen by nobody yet; its lock is taken all the same by those
+ * who call what releases it around the memory hooks.
  */
 #include "checksum.h"
 #include "snapshot.h"
@@ -119,7 +119,9 @@ static int get_resv(struct reader *reader, uint32_t type)
 		return IOVA_ERR_CORRUPT;
 	reader->any_resv = true;
 	reader->last_resv = resv.extent;
+	iova_space_lock(reader->space);
 	error = iova_stock_reserve(reader->space, 0, 1, 0);
+	iova_space_unlock(reader->space);
 	if (error)
 		return error;
 	record = iova_resv_record_alloc(reader->space, &resv, prefix + origin);
@@ -181,7 +183,9 @@ static int get_live(struct reader *reader)
 		return IOVA_ERR_CORRUPT; /* one range of 2^64 is never given out */
 	if (guard && !(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
+	iova_space_lock(space);
 	error = iova_stock_reserve(space, 1, 0, IOVA_STOCK_PREFILL);
+	iova_space_unlock(space);
 	if (error)
 		return error;
 	if (!can_live(space, span, guard))
@@ -206,7 +210,9 @@ static int get_ranges(struct reader *reader, uint32_t count)
 	/* Each run of granules was counted as one range when it was read. */
 	if (reader->ranges <= reader->space->live_ranges)
 		return 0;
+	iova_space_lock(reader->space);
 	error = iova_stock_reserve(reader->space, reader->ranges - reader->space->live_ranges, 0, IOVA_STOCK_PREFILL);
+	iova_space_unlock(reader->space);
 	if (!error)
 		reader->space->live_ranges = reader->ranges;
 	return error;

@@ -70,30 +70,54 @@ static uint64_t scale(uint64_t factor, uint64_t times, uint64_t divisor, uint64_
 /*
  * Euclid's descent. The multiples of step pass the modulus every modulus / step
  * of them, and where the pass lands is the same problem with step for modulus.
- * A level's modulus is the step of the level above it.
+ * Counting downwards is the mirror image, so step is at most half of modulus
+ * and each level halves the modulus.
  */
-#define RESIDUE_LEVELS 55 /* step <= modulus / 2 after mirroring, so each level halves it */
+#define RESIDUE_LEVELS 55u
 
-struct residue_level {
-	uint64_t step, low;
-};
+static uint64_t mirrored(uint64_t step, uint64_t modulus)
+{
+	return step > modulus - step ? modulus - step : step;
+}
+
+/* The step and modulus of a level, from those of level 0. They are derived
+ * again rather than kept: two arrays would make the frame too large. */
+static void residue_level(unsigned level, uint64_t *step, uint64_t *modulus)
+{
+	*step = mirrored(*step, *modulus);
+	while (level--) {
+		uint64_t next = iova_arith_modulo(*modulus, *step);
+
+		*modulus = *step;
+		*step = mirrored(next, *modulus);
+	}
+}
+
+/* From passes at a level to the steps that make them: (low + count * modulus) /
+ * step, rounded up. */
+static uint64_t residue_steps(uint64_t count, uint64_t low, uint64_t step, uint64_t modulus)
+{
+	uint64_t rest, left, whole = iova_arith_divide(modulus, step, &rest);
+	uint64_t part = scale(count, rest, step, &left);
+
+	return count * whole + part + iova_arith_divide(low + left + step - 1, step, &rest);
+}
 
 bool iova_arith_first_residue(uint64_t step, uint64_t modulus, uint64_t low, uint64_t high, uint64_t *j)
 {
-	struct residue_level level[RESIDUE_LEVELS];
-	const uint64_t first_modulus = modulus;
-	uint64_t count = 0, rest, swap;
+	const uint64_t first_step = step, first_modulus = modulus;
+	uint64_t lows[RESIDUE_LEVELS], count = 0, rest, next;
 	unsigned depth = 0;
 
 	while (low) {
 		iova_assert(low <= high && high < modulus && step < modulus && depth < RESIDUE_LEVELS);
 		if (!step)
 			return false;
-		if (step > modulus - step) { /* the mirror image: count downwards */
+		if (step > modulus - step) {
 			step = modulus - step;
-			swap = modulus - high;
+			next = modulus - high;
 			high = modulus - low;
-			low = swap;
+			low = next;
 		}
 		count = iova_arith_divide(low + step - 1, step, &rest);
 		if (count * step <= high)
@@ -101,23 +125,20 @@ bool iova_arith_first_residue(uint64_t step, uint64_t modulus, uint64_t low, uin
 		/* [low, high] holds no multiple of step. After y passes,
 		 * [low, high] + y * modulus holds one where y * modulus is in
 		 * [-high, -low] modulo step. */
-		level[depth++] = (struct residue_level){ step, low };
-		swap = step - iova_arith_modulo(high, step);
+		lows[depth++] = low;
+		next = step - iova_arith_modulo(high, step);
 		high = step - iova_arith_modulo(low, step);
-		low = swap;
-		swap = iova_arith_modulo(modulus, step);
+		low = next;
+		next = iova_arith_modulo(modulus, step);
 		modulus = step;
-		step = swap;
+		step = next;
 		count = 0;
 	}
-	while (depth--) { /* from passes to steps: (low + count * modulus) / step, rounded up */
-		uint64_t whole, part, left;
-
-		step = level[depth].step;
-		modulus = depth ? level[depth - 1].step : first_modulus;
-		whole = iova_arith_divide(modulus, step, &rest);
-		part = scale(count, rest, step, &left);
-		count = count * whole + part + iova_arith_divide(level[depth].low + left + step - 1, step, &rest);
+	while (depth--) {
+		step = first_step;
+		modulus = first_modulus;
+		residue_level(depth, &step, &modulus);
+		count = residue_steps(count, lows[depth], step, modulus);
 	}
 	*j = count;
 	return true;

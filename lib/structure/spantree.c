@@ -44,62 +44,62 @@ static uint32_t *kept_run(struct iova_spantree *tree, const struct iova_spantree
 	return &path->node[level]->run[order][path->slot[level]];
 }
 
-/* The leaf's longest runs of the orders in changed became run[]: writes them
- * into its parents, as far up as they matter. */
-static void runs_lift(struct iova_spantree *tree, struct iova_spantree_path *path, uint32_t changed, uint32_t *run)
+/* span, or more of it, became part of path's leaf. Nothing else is looked at:
+ * whatever was longer still is. */
+static void runs_rise(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span span)
 {
-	for (unsigned level = 0; changed; level++) {
-		uint32_t matters = 0;
+	for (unsigned k = 0; k < tree->orders; k++) {
+		uint32_t run = span_run(span, k);
 
-		for (unsigned k = 0; changed >> k; k++) {
-			uint32_t *kept, was, above, longest;
+		if (!run) /* nor at any higher order */
+			return;
+		for (unsigned level = 0; level <= tree->height; level++) {
+			uint32_t *kept = kept_run(tree, path, level, k);
 
-			if (!(changed >> k & 1))
-				continue;
-			kept = kept_run(tree, path, level, k);
-			was = *kept;
-			*kept = run[k];
-			if (level == tree->height)
-				continue;
-			above = *kept_run(tree, path, level + 1, k);
-			if (run[k] < above && was < above)
-				continue;
-			longest = run[k] >= above ? run[k] : inner_run(path->node[level], k);
-			if (longest == above)
-				continue;
-			run[k] = longest;
-			matters |= (uint32_t)1 << k;
+			if (run <= *kept)
+				break;
+			*kept = run;
 		}
-		changed = matters;
 	}
 }
 
-/* The span was became now in path's leaf; a length of 0 says that there was or
- * is none. Runs fall with the order, so the first order at which both have none
- * ends it. */
-static void runs_changed(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span was,
-			 struct iova_span now)
+/* The longest run of order in path's leaf fell from was to now. */
+static void run_lower(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned order, uint32_t was,
+		      uint32_t now)
 {
-	uint32_t run[ORDERS], changed = 0;
-
-	for (unsigned k = 0; k < tree->orders; k++) {
-		uint32_t before = was.length ? span_run(was, k) : 0;
-		uint32_t after = now.length ? span_run(now, k) : 0;
-		uint32_t kept;
-
-		if (!before && !after)
-			break;
-		kept = *kept_run(tree, path, 0, k);
-		if (after > kept)
-			run[k] = after;
-		else if (before == kept && after < kept)
-			run[k] = leaf_run(path->leaf, k);
-		else
-			continue;
-		if (run[k] != kept)
-			changed |= (uint32_t)1 << k;
+	for (unsigned level = 0;; level++) {
+		*kept_run(tree, path, level, order) = now;
+		if (level == tree->height || *kept_run(tree, path, level + 1, order) > was)
+			return;
+		now = inner_run(path->node[level], order);
+		if (now == was)
+			return;
 	}
-	runs_lift(tree, path, changed, run);
+}
+
+/* In path's leaf the span was became what is left of it: none, one or two
+ * spans; those of length 0 are none. Only where it held the leaf's longest run
+ * are the others looked at. */
+static void runs_fall(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span was,
+		      struct iova_span left, struct iova_span right)
+{
+	for (unsigned k = 0; k < tree->orders; k++) {
+		uint32_t before = span_run(was, k), kept, lower, upper;
+
+		if (!before)
+			return;
+		kept = *kept_run(tree, path, 0, k);
+		if (before < kept)
+			continue;
+		lower = span_run(left, k);
+		upper = span_run(right, k);
+		upper = lower > upper ? lower : upper;
+		if (upper == kept)
+			continue;
+		upper = leaf_run(path->leaf, k);
+		if (upper != kept)
+			run_lower(tree, path, k, kept, upper);
+	}
 }
 
 /* Writes the longest runs of path's child at slot of node[level] from the child
@@ -108,9 +108,13 @@ static void runs_changed(struct iova_spantree *tree, struct iova_spantree_path *
 static void runs_rederive(struct iova_spantree *tree, struct iova_spantree_inner *inner, unsigned slot, unsigned level)
 {
 	void *child = inner->child[slot];
+	uint32_t run = 1;
 
-	for (unsigned k = 0; k < tree->orders; k++)
-		inner->run[k][slot] = level ? inner_run(child, k) : leaf_run(child, k);
+	for (unsigned k = 0; k < tree->orders; k++) {
+		if (run) /* else there is none of a higher order either */
+			run = level ? inner_run(child, k) : leaf_run(child, k);
+		inner->run[k][slot] = run;
+	}
 }
 
 /* The first start of path's leaf changed. */
@@ -133,6 +137,14 @@ static void children_move(struct iova_spantree *tree, struct iova_spantree_inner
 		memmove(&to->run[k][at], &from->run[k][first], count * sizeof(to->run[0][0]));
 }
 
+/* Makes count the number of children, which it is not above. */
+static void children_cut(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t count)
+{
+	inner->count = count;
+	for (unsigned k = 0; k < tree->orders; k++)
+		memset(&inner->run[k][count], 0, (FANOUT - count) * sizeof(inner->run[0][0]));
+}
+
 /* Moves count spans; the arrays may overlap. */
 static void spans_move(struct iova_spantree *tree, struct iova_spantree_leaf *to, size_t at,
 		       const struct iova_spantree_leaf *from, size_t first, size_t count)
@@ -150,7 +162,7 @@ static void root_raise(struct iova_spantree *tree, struct iova_spantree_path *pa
 	struct iova_spantree_inner *root = iova_pool_take(&tree->inners);
 
 	iova_assert(tree->height < IOVA_SPANTREE_HEIGHT);
-	root->count = 1;
+	children_cut(tree, root, 1);
 	root->key[0] = key;
 	root->child[0] = tree->root;
 	for (unsigned k = 0; k < tree->orders; k++)
@@ -171,8 +183,8 @@ static void inner_split(struct iova_spantree *tree, struct iova_spantree_path *p
 	size_t half = FANOUT / 2;
 
 	children_move(tree, right, 0, left, half, FANOUT - half);
-	right->count = FANOUT - half;
-	left->count = half;
+	children_cut(tree, right, FANOUT - half);
+	children_cut(tree, left, half);
 	child_insert(tree, path, level + 1, right, right->key[0]);
 	if (path->slot[level] >= half) {
 		path->node[level] = right;
@@ -324,26 +336,29 @@ void iova_spantree_insert(struct iova_spantree *tree, struct iova_spantree_path 
 	tree->total += span.length;
 	if (!path->index)
 		keys_lift(tree, path);
-	runs_changed(tree, path, (struct iova_span){ 0, 0 }, span);
+	runs_rise(tree, path, span);
 }
 
 void iova_spantree_replace(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
 {
-	struct iova_span was = iova_spantree_at(path);
+	struct iova_span was = iova_spantree_at(path), none = { 0, 0 };
 
 	path->leaf->start[path->index] = span.start;
 	path->leaf->length[path->index] = span.length;
 	tree->total += span.length - was.length;
 	if (!path->index && span.start != was.start)
 		keys_lift(tree, path);
-	runs_changed(tree, path, was, span);
+	if (span.start < was.start || iova_span_last(span) > iova_span_last(was))
+		runs_rise(tree, path, span);
+	if (span.start > was.start || iova_span_last(span) < iova_span_last(was))
+		runs_fall(tree, path, was, span, none);
 }
 
 /* Takes the child at slot out of inner. */
 static void child_remove(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t slot)
 {
 	children_move(tree, inner, slot, inner, slot + 1, inner->count - slot - 1);
-	inner->count--;
+	children_cut(tree, inner, inner->count - 1);
 }
 
 /* Evens out two neighbouring inner nodes; true where left took all. */
@@ -365,8 +380,8 @@ static bool inners_even(struct iova_spantree *tree, struct iova_spantree_inner *
 		children_move(tree, left, left->count, right, 0, half - left->count);
 		children_move(tree, right, 0, right, half - left->count, both - half);
 	}
-	left->count = half;
-	right->count = both - half;
+	children_cut(tree, left, half);
+	children_cut(tree, right, both - half);
 	return false;
 }
 
@@ -429,7 +444,7 @@ static void rebalance(struct iova_spantree *tree, struct iova_spantree_path *pat
 void iova_spantree_remove(struct iova_spantree *tree, struct iova_spantree_path *path)
 {
 	struct iova_spantree_leaf *leaf = path->leaf;
-	struct iova_span was = iova_spantree_at(path);
+	struct iova_span was = iova_spantree_at(path), none = { 0, 0 };
 
 	spans_move(tree, leaf, path->index, leaf, path->index + 1, leaf->count - path->index - 1);
 	leaf->count--;
@@ -437,6 +452,6 @@ void iova_spantree_remove(struct iova_spantree *tree, struct iova_spantree_path 
 	tree->total -= was.length;
 	if (!path->index && leaf->count)
 		keys_lift(tree, path);
-	runs_changed(tree, path, was, (struct iova_span){ 0, 0 });
+	runs_fall(tree, path, was, none, none);
 	rebalance(tree, path);
 }

@@ -58,6 +58,10 @@ static void node_check(struct check *check, const void *node, unsigned level)
 			if (inner->run[k][slot] != (level > 1 ? inner_run(child, k) : leaf_run(child, k)))
 				check->wrong = "a subtree's longest run";
 	}
+	for (size_t slot = inner->count; slot < FANOUT && inner->count <= FANOUT; slot++)
+		for (unsigned k = 0; k < check->tree->orders; k++)
+			if (inner->run[k][slot])
+				check->wrong = "the run of a child that is none";
 }
 
 const char *iova_spantree_check(const struct iova_spantree *tree)

@@ -23,7 +23,7 @@ struct iova_spantree_inner {
 	size_t count;
 	uint64_t key[FANOUT]; /* the first start in child's subtree */
 	void *child[FANOUT];
-	uint32_t run[][FANOUT]; /* [order][child], orders rows */
+	uint32_t run[][FANOUT]; /* [order][child], orders rows; 0 from count on */
 };
 
 static inline struct iova_span leaf_span(const struct iova_spantree_leaf *leaf, unsigned index)
@@ -41,44 +41,49 @@ static inline uint32_t span_run(struct iova_span span, unsigned order)
 	return clamp_run(iova_span_run(span, order));
 }
 
-/* The longest run of a leaf. */
+/* The longest run of a leaf. Spans are compared without a branch, two at a
+ * time: which one is longest cannot be predicted. */
 static inline uint32_t leaf_run(const struct iova_spantree_leaf *leaf, unsigned order)
 {
-	uint64_t longest = 0;
+	uint64_t mask = ((uint64_t)1 << order) - 1;
+	int64_t even = 0, odd = 0, run; /* below 0 where a span has no multiple of 2^order */
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < leaf->count; i++) {
-		uint64_t run = iova_span_run(leaf_span(leaf, i), order);
-
-		longest = run > longest ? run : longest;
+	for (; i + 1 < leaf->count; i += 2) {
+		run = (int64_t)(leaf->length[i] - ((0 - leaf->start[i]) & mask));
+		even = run > even ? run : even;
+		run = (int64_t)(leaf->length[i + 1] - ((0 - leaf->start[i + 1]) & mask));
+		odd = run > odd ? run : odd;
 	}
-	return clamp_run(longest);
+	if (i < leaf->count) {
+		run = (int64_t)(leaf->length[i] - ((0 - leaf->start[i]) & mask));
+		even = run > even ? run : even;
+	}
+	return clamp_run((uint64_t)(even > odd ? even : odd));
 }
 
-/* The longest run of an inner node. */
+/* The longest run of an inner node; the runs of children that it lacks are 0. */
 static inline uint32_t inner_run(const struct iova_spantree_inner *inner, unsigned order)
 {
 	const uint32_t *run = inner->run[order];
-	uint32_t longest = 0;
+	uint32_t even = 0, odd = 0; /* two, so that neither waits for the other */
 
-	for (unsigned i = 0; i < inner->count; i++)
-		longest = run[i] > longest ? run[i] : longest;
-	return longest;
+	for (unsigned i = 0; i < FANOUT; i += 2) {
+		even = run[i] > even ? run[i] : even;
+		odd = run[i + 1] > odd ? run[i + 1] : odd;
+	}
+	return even > odd ? even : odd;
 }
 
-/* How many of an ascending list are at or below number: 0 to count. */
+/* How many of an ascending list are at or below number: 0 to count. No branch
+ * depends on what is compared: a search in random places mispredicts each. */
 static inline unsigned count_up_to(const uint64_t *ascending, size_t count, uint64_t number)
 {
-	unsigned low = 0, high = (unsigned)count;
+	unsigned below = 0;
 
-	while (low < high) { /* ascending[low - 1] <= number < ascending[high] */
-		unsigned middle = (low + high) / 2;
-
-		if (ascending[middle] <= number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	for (size_t i = 0; i < count; i++)
+		below += ascending[i] <= number;
+	return below;
 }
 
 /* The child whose subtree holds number, or would. */

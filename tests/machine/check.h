@@ -65,6 +65,9 @@ void check_read_only(struct machine *m);
 void check_unmapped_is_dead(struct machine *m);
 void check_destroy_is_dead(struct machine *m);
 
+/* space.c: a space above the backend, and edu in its ranges. */
+void check_space(struct machine *m);
+
 /* refuse.c: groups that VFIO keeps. */
 void check_refusals(struct machine *m, const char *other);
 

@@ -36,6 +36,7 @@ static void check_device(struct machine *m)
 	check_round_trip(m, (m->mask & ((UINT64_C(1) << m->bits) - 1)) + 1 - 2 * PAGE);
 	check_read_only(m);
 	check_unmapped_is_dead(m);
+	check_space(m);
 	check_destroy_is_dead(m);
 	edu_close(&m->edu);
 	close(fd);

@@ -69,7 +69,7 @@ static uint64_t some_length(struct lockstep *l)
 {
 	uint64_t room = l->model.last - l->model.first + 1, granules, length;
 
-	switch (pick(l, 32)) {
+	switch (pick(l, 64)) {
 	case 0:
 		return any64(l);
 	case 1:
@@ -77,16 +77,17 @@ static uint64_t some_length(struct lockstep *l)
 	case 2:
 		return UINT64_MAX - pick(l, 3) * granule(l);
 	case 3:
-	case 4:
 		granules = room - pick(l, room < 4 ? room : 4);
 		break;
+	case 4:
 	case 5:
 	case 6:
 	case 7:
-		granules = room >> pick(l, 8);
+		granules = room >> (1 + pick(l, 20));
 		break;
 	case 8:
 	case 9:
+	case 10:
 		granules = UINT64_C(1) << pick(l, 20);
 		break;
 	default:
@@ -129,7 +130,7 @@ static uint64_t some_power(struct lockstep *l)
 static struct iova_extent some_aperture(struct lockstep *l, unsigned shift)
 {
 	uint64_t tail = (UINT64_C(1) << shift) - 1, most = UINT64_MAX >> shift;
-	uint64_t granules = 1 + pick(l, 96), first;
+	uint64_t granules = 1 + pick(l, once_in(l, 4) ? 16 : 400), first;
 
 	switch (pick(l, 8)) {
 	case 0:
@@ -165,7 +166,7 @@ static uint32_t some_flags(struct lockstep *l)
 
 static void choose_shape(struct lockstep *l)
 {
-	static const size_t live[] = { 4, 24, 64, 64, 200 };
+	static const size_t live[] = { 4, 24, 64, 200, 600 };
 	static const unsigned shifts[] = { 12, 12, 12, 9, 14, 16, 21, 30 };
 	unsigned shift = shifts[pick(l, 8)];
 	struct iova_extent aperture = some_aperture(l, shift);
@@ -476,7 +477,7 @@ static struct iova_resv some_resv(struct lockstep *l)
 		bytes = pick(l, granule(l));
 		break;
 	default:
-		bytes = (1 + pick(l, 6)) * granule(l) - 1;
+		bytes = (1 + pick(l, 4)) * granule(l) - 1;
 	}
 	if (start > UINT64_MAX - bytes && !once_in(l, 32))
 		bytes = UINT64_MAX - start;
@@ -587,7 +588,7 @@ static const char *step_other(struct lockstep *l)
 	case 10:
 		return step_owner(l);
 	case 11:
-		return step_outside(l);
+		return once_in(l, 8) ? step_outside(l) : step_reserve(l);
 	case 12:
 		return step_explain(l);
 	case 13:
@@ -602,12 +603,12 @@ static const char *choose_step(struct lockstep *l)
 	bool room = l->model.lives < l->most_live;
 
 	if (once_in(l, 256))
-		l->pressure = 2 + (unsigned)pick(l, 13);
+		l->pressure = 4 + (unsigned)pick(l, 11);
 	if (once_in(l, 6) && room)
 		return step_other(l);
 	if (pick(l, 16) >= l->pressure || !room) {
 		if (!l->model.lives)
-			return step_find(l);
+			return step_alloc(l);
 		return once_in(l, 16) ? step_free_batch(l) : step_free(l);
 	}
 	switch (pick(l, 8)) {

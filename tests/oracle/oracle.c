@@ -313,10 +313,6 @@ const char *oracle_alloc_batch(struct oracle *o, uint64_t length, uint64_t align
 		o->failures++;
 		return wrong_error(rc, one(IOVA_ERR_NOSPC));
 	}
-	if (rc == IOVA_ERR_NOSPC && o->placement == IOVA_PLACE_RANDOM && count > 1) {
-		o->failures++; /* random places need not pack */
-		return NULL;
-	}
 	if (rc)
 		return oracle_say("a batch that fits returned %d", rc);
 	wrong = exact && r.align == 1 ? batch_exact(o, &r, iovas, count) : NULL;

@@ -7,7 +7,10 @@
  * What is particular about this backend:
  *
  * - source is a virtual address of this process. Mapped memory is pinned and
- *   counts against RLIMIT_MEMLOCK; NOMEM says that the limit was met.
+ *   counts against RLIMIT_MEMLOCK; NOMEM says that the limit was met. Pages
+ *   are pinned as they are at the map: private memory that nobody has written
+ *   to yet and that is mapped without IOVA_WRITE may stay zeros to the device
+ *   (Linux before 6.2), whatever the process writes later. Populate it first.
  * - Before the first attach the kernel does not know which IOMMU it will be:
  *   caps() says an aperture of [0, 2^64-1], every page size from the CPU's on
  *   and no budget, and map() says NODEV. Each attach and detach may change
