@@ -1,17 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later
 # The suites of a space: black boxes over the public headers. Each takes the
 # engine from IOVA_TEST_ENGINE and exits with 77 where the library lacks it.
-add_library(iova_test_space OBJECT
-	oracle/lockstep.c
-	oracle/oracle.c
-	oracle/oracle_compare.c
-	oracle/oracle_resv.c
-	oracle/oracle_search.c
-	space/harness.c
-)
-target_include_directories(iova_test_space PUBLIC oracle space ${PROJECT_SOURCE_DIR}/include)
-target_compile_options(iova_test_space PRIVATE -Wall -Wextra)
-target_compile_definitions(iova_test_space PRIVATE _GNU_SOURCE)
+add_subdirectory(oracle)
 
 function(iova_space_test name)
 	iova_test(${name} ${ARGN})
