@@ -103,6 +103,12 @@ static bool rbtree_next(struct iova_engine_base *engine, uint64_t pfn, struct io
 	return iova_spantree_next(&to_rbtree(engine)->tree, pfn, span);
 }
 
+static uint64_t rbtree_evacuate(struct iova_engine_base *engine, uint64_t pfn)
+{
+	to_rbtree(engine)->found_valid = false;
+	return iova_spantree_evacuate(&to_rbtree(engine)->tree, pfn);
+}
+
 static void rbtree_count(struct iova_engine_base *engine, struct iova_engine_counts *counts)
 {
 	struct iova_spantree *tree = &to_rbtree(engine)->tree;
@@ -152,6 +158,7 @@ static const struct iova_engine_ops rbtree_ops = {
 	.take = rbtree_take,
 	.give = rbtree_give,
 	.next = rbtree_next,
+	.evacuate = rbtree_evacuate,
 	.count = rbtree_count,
 	.extents = rbtree_extents,
 	.steps = rbtree_steps,

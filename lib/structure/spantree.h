@@ -113,6 +113,12 @@ void iova_spantree_join(struct iova_spantree *tree, struct iova_spantree_path *p
 bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query *query,
 			struct iova_spantree_path *path);
 
+/* Moves the nodes that lie in closed slabs, and that are met from the span at
+ * number on, elsewhere: some, so that a caller can let others in between. Returns
+ * the number to go on from, UINT64_MAX when all have been met. Paths are void.
+ * pre: as many items are unused outside the closed slabs as are used in them. */
+uint64_t iova_spantree_evacuate(struct iova_spantree *tree, uint64_t number);
+
 /* Re-derives order, fill, keys, links, runs and counts. NULL, or what is
  * wrong. */
 const char *iova_spantree_check(const struct iova_spantree *tree);
