@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
-#define HOLDS(condition) ((condition) ? (void)0 : abort())
+#define HOLDS(condition) ((condition) ? (void)0 : fuzz_fail("it does not hold that %s", #condition))
 
 struct seen {
 	struct iova_resv *resv;
