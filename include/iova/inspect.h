@@ -51,7 +51,7 @@ struct iova_stats {
 	uint64_t largest_free_granules; /* the longest free extent */
 	uint64_t allocs, frees;		/* calls that succeeded; a batch counts each range */
 	uint64_t failures;		/* allocations that returned NOSPC, NOMEM, AGAIN or ADDRINUSE */
-	uint64_t cache_hits, cache_misses;
+	uint64_t cache_hits, cache_misses; /* of allocations that a cache could have served; 0 without one */
 	uint64_t metadata_bytes; /* what the space holds from the memory hooks (or of the buffer) now */
 };
 int iova_stats_get(struct iova_space *space, struct iova_stats *stats);

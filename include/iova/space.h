@@ -206,8 +206,9 @@ int iova_cookie_set(struct iova_space *space, uint64_t iova, void *cookie);
 /* Caches of every CPU back to the engine. */
 void iova_space_drain(struct iova_space *space);
 
-/* Unused memory back to the hooks; safe while others allocate. In an ATOMIC
- * space it gives back what prefill took too. */
+/* Unused memory back to the hooks; safe while others allocate: records are
+ * moved together, a few at a time under the lock. It takes back the promise of
+ * iova_space_prefill too. */
 void iova_space_trim(struct iova_space *space);
 
 /* For pthread_atfork: between prepare and parent or child nobody is inside the

@@ -30,17 +30,17 @@ static void free_hook(void *ctx, void *memory, size_t bytes)
 	free(memory);
 }
 
-void *vfio_alloc(const struct vfio_backend *b, size_t bytes)
+void *iova_vfio_alloc(const struct vfio_backend *b, size_t bytes)
 {
 	return b->memory.alloc(b->memory.ctx, bytes, _Alignof(max_align_t), 0);
 }
 
-void vfio_free(const struct vfio_backend *b, void *memory, size_t bytes)
+void iova_vfio_free(const struct vfio_backend *b, void *memory, size_t bytes)
 {
 	b->memory.free(b->memory.ctx, memory, bytes);
 }
 
-int vfio_fail(const struct vfio_backend *b, int result, int error, const char *format, ...)
+int iova_vfio_fail(const struct vfio_backend *b, int result, int error, const char *format, ...)
 {
 	char text[4608]; /* a path and a sentence */
 	va_list arguments;
@@ -63,7 +63,7 @@ int vfio_fail(const struct vfio_backend *b, int result, int error, const char *f
 	return result;
 }
 
-int vfio_result(int error)
+int iova_vfio_result(int error)
 {
 	switch (-error) {
 	case EPERM:
@@ -88,7 +88,7 @@ int vfio_result(int error)
 	}
 }
 
-int vfio_check_struct(const void *raw, size_t struct_size, size_t known)
+int iova_vfio_check_struct(const void *raw, size_t struct_size, size_t known)
 {
 	const unsigned char *bytes = raw;
 	size_t i;
@@ -101,11 +101,11 @@ int vfio_check_struct(const void *raw, size_t struct_size, size_t known)
 	return 0;
 }
 
-int vfio_check_process(const struct vfio_backend *b)
+int iova_vfio_check_process(const struct vfio_backend *b)
 {
 	if (iova_sys_process() == b->process)
 		return 0;
-	return vfio_fail(b, IOVA_ERR_PERM, 0, "this process was forked from the one that made the backend");
+	return iova_vfio_fail(b, IOVA_ERR_PERM, 0, "this process was forked from the one that made the backend");
 }
 
 static struct vfio_backend *vfio_of(struct iova_backend *base)
@@ -120,7 +120,7 @@ static int vfio_caps(struct iova_backend *base, struct iova_caps *caps)
 
 	if (caps->struct_size < sizeof(now))
 		return IOVA_ERR_INVAL;
-	if (vfio_check_process(b))
+	if (iova_vfio_check_process(b))
 		return IOVA_ERR_PERM;
 	now.struct_size = caps->struct_size;
 	now.flags = IOVA_CAPS_WHOLE;
@@ -137,26 +137,26 @@ static int vfio_caps(struct iova_backend *base, struct iova_caps *caps)
 /* Where the mapping's pages end, *last inclusive so that 2^64 can be reached. */
 static int mapping_extent(const struct vfio_backend *b, const struct iova_mapping *m, struct iova_extent *extent)
 {
-	int result = vfio_check_struct(m, m->struct_size, sizeof(*m));
+	int result = iova_vfio_check_struct(m, m->struct_size, sizeof(*m));
 	uint64_t length_less_one;
 
 	if (result)
 		return result;
-	if (vfio_check_process(b))
+	if (iova_vfio_check_process(b))
 		return IOVA_ERR_PERM;
 	if (!b->groups)
-		return vfio_fail(b, IOVA_ERR_NODEV, 0, "no device is attached: there is no IOMMU yet");
+		return iova_vfio_fail(b, IOVA_ERR_NODEV, 0, "no device is attached: there is no IOMMU yet");
 	if (!m->page_size || m->page_size & (m->page_size - 1) || !(m->page_size & b->limits.page_sizes))
-		return vfio_fail(b, IOVA_ERR_INVAL, 0, "pages of 0x%" PRIx64 " bytes: the IOMMU has 0x%" PRIx64,
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "pages of 0x%" PRIx64 " bytes: the IOMMU has 0x%" PRIx64,
 				 m->page_size, b->limits.page_sizes);
 	if (!m->page_count || m->iova & (m->page_size - 1))
-		return vfio_fail(b, IOVA_ERR_INVAL, 0, "%" PRIu64 " pages of 0x%" PRIx64 " bytes at 0x%" PRIx64,
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "%" PRIu64 " pages of 0x%" PRIx64 " bytes at 0x%" PRIx64,
 				 m->page_count, m->page_size, m->iova);
 	if (m->page_count - 1 > UINT64_MAX / m->page_size)
 		return IOVA_ERR_OVERFLOW;
 	length_less_one = (m->page_count - 1) * m->page_size + (m->page_size - 1);
 	if (length_less_one > UINT64_MAX - m->iova)
-		return vfio_fail(b, IOVA_ERR_OVERFLOW, 0, "0x%" PRIx64 " bytes at 0x%" PRIx64 " pass 2^64",
+		return iova_vfio_fail(b, IOVA_ERR_OVERFLOW, 0, "0x%" PRIx64 " bytes at 0x%" PRIx64 " pass 2^64",
 				 m->page_count * m->page_size, m->iova);
 	*extent = (struct iova_extent){ m->iova, m->iova + length_less_one };
 	return 0;
@@ -166,15 +166,15 @@ static int check_map(const struct vfio_backend *b, const struct iova_mapping *m,
 {
 	if (m->flags & ~IOVA_MAP_ATOMIC ||
 	    m->prot & ~(IOVA_READ | IOVA_WRITE | IOVA_NOEXEC | IOVA_MMIO | IOVA_CACHE | IOVA_PRIV))
-		return vfio_fail(b, IOVA_ERR_INVAL, 0, "prot 0x%x, flags 0x%x", (unsigned)m->prot, (unsigned)m->flags);
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "prot 0x%x, flags 0x%x", (unsigned)m->prot, (unsigned)m->flags);
 	if (!(m->prot & (IOVA_READ | IOVA_WRITE)))
-		return vfio_fail(b, IOVA_ERR_INVAL, 0, "a mapping that can neither be read nor written");
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "a mapping that can neither be read nor written");
 	if (m->flags & IOVA_MAP_ATOMIC)
-		return vfio_fail(b, IOVA_ERR_NOTSUP, 0, "VFIO pins memory, which may sleep");
+		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "VFIO pins memory, which may sleep");
 	if (m->prot & (IOVA_NOEXEC | IOVA_PRIV))
-		return vfio_fail(b, IOVA_ERR_NOTSUP, 0, "VFIO knows neither NOEXEC nor PRIV");
+		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "VFIO knows neither NOEXEC nor PRIV");
 	if (m->source & (m->page_size - 1) || m->source > UINTPTR_MAX || length_less_one > UINTPTR_MAX - m->source)
-		return vfio_fail(b, IOVA_ERR_INVAL, 0, "0x%" PRIx64 " pages of 0x%" PRIx64 " bytes from 0x%" PRIx64,
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "0x%" PRIx64 " pages of 0x%" PRIx64 " bytes from 0x%" PRIx64,
 				 m->page_count, m->page_size, m->source);
 	return 0;
 }
@@ -214,8 +214,8 @@ static int vfio_map(struct iova_backend *base, const struct iova_mapping *m, uin
 		*mapped_bytes = map.size;
 		return 0;
 	}
-	result = error == -EEXIST ? IOVA_ERR_ADDRINUSE : error == -ENOSPC ? IOVA_ERR_QUOTA : vfio_result(error);
-	return vfio_fail(b, result, error, "VFIO_IOMMU_MAP_DMA of 0x%" PRIx64 "-0x%" PRIx64 "%s, to 0x%" PRIx64,
+	result = error == -EEXIST ? IOVA_ERR_ADDRINUSE : error == -ENOSPC ? IOVA_ERR_QUOTA : iova_vfio_result(error);
+	return iova_vfio_fail(b, result, error, "VFIO_IOMMU_MAP_DMA of 0x%" PRIx64 "-0x%" PRIx64 "%s, to 0x%" PRIx64,
 			 extent.start, extent.last, where(b, &extent), m->source);
 }
 
@@ -234,7 +234,7 @@ static int vfio_unmap(struct iova_backend *base, const struct iova_mapping *m, s
 		return result;
 	if (extent.last - extent.start == UINT64_MAX) {
 		if (!b->can_unmap_all)
-			return vfio_fail(b, IOVA_ERR_NOTSUP, 0, "this kernel cannot unmap 2^64 bytes at once");
+			return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "this kernel cannot unmap 2^64 bytes at once");
 		unmap.flags = VFIO_DMA_UNMAP_FLAG_ALL;
 	} else {
 		unmap.iova = extent.start;
@@ -242,7 +242,7 @@ static int vfio_unmap(struct iova_backend *base, const struct iova_mapping *m, s
 	}
 	error = iova_sys_ioctl(b->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
 	if (error < 0)
-		return vfio_fail(b, vfio_result(error), error, "VFIO_IOMMU_UNMAP_DMA of 0x%" PRIx64 "-0x%" PRIx64,
+		return iova_vfio_fail(b, iova_vfio_result(error), error, "VFIO_IOMMU_UNMAP_DMA of 0x%" PRIx64 "-0x%" PRIx64,
 				 extent.start, extent.last);
 	if (!unmap.size)
 		return IOVA_ERR_NOENT;
@@ -314,17 +314,17 @@ static void vfio_destroy(struct iova_backend *base)
 	/* Closing would do where nobody holds a device open, but somebody may. */
 	if (own && b->groups)
 		unmap_everything(b);
-	vfio_forget_groups(b, own);
-	vfio_limits_drop(b, &b->limits);
+	iova_vfio_forget_groups(b, own);
+	iova_vfio_limits_drop(b, &b->limits);
 	release(b);
 }
 
 static const struct iova_backend_ops vfio_ops = {
 	.struct_size = sizeof(vfio_ops),
 	.caps = vfio_caps,
-	.attach = vfio_attach,
-	.detach = vfio_detach,
-	.reserved = vfio_reserved,
+	.attach = iova_vfio_attach,
+	.detach = iova_vfio_detach,
+	.reserved = iova_vfio_reserved,
 	.map = vfio_map,
 	.unmap = vfio_unmap,
 	.sync = vfio_sync,
@@ -340,15 +340,15 @@ static int open_container(struct vfio_backend *b)
 	snprintf(path, sizeof(path), "%s/vfio", b->dev);
 	b->container = iova_sys_open(path, O_RDWR);
 	if (b->container < 0)
-		return vfio_fail(b, vfio_result(b->container), b->container, "open %s", path);
+		return iova_vfio_fail(b, iova_vfio_result(b->container), b->container, "open %s", path);
 	result = iova_sys_ioctl(b->container, VFIO_GET_API_VERSION, NULL);
 	if (result < 0)
-		return vfio_fail(b, vfio_result(result), result, "VFIO_GET_API_VERSION of %s", path);
+		return iova_vfio_fail(b, iova_vfio_result(result), result, "VFIO_GET_API_VERSION of %s", path);
 	if (result != VFIO_API_VERSION)
-		return vfio_fail(b, IOVA_ERR_NOTSUP, 0, "%s has version %d of VFIO, not %d", path, result,
+		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "%s has version %d of VFIO, not %d", path, result,
 				 VFIO_API_VERSION);
 	if (iova_sys_ioctl(b->container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU) <= 0)
-		return vfio_fail(b, IOVA_ERR_NOTSUP, 0, "%s has no type1v2 IOMMU (is vfio_iommu_type1 loaded?)", path);
+		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "%s has no type1v2 IOMMU (is vfio_iommu_type1 loaded?)", path);
 	b->can_unmap_all =
 		iova_sys_ioctl(b->container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_UNMAP_ALL) > 0;
 	return 0;
@@ -360,7 +360,7 @@ static int check_config(const struct iova_vfio_config *config)
 
 	if (!config)
 		return IOVA_ERR_INVAL;
-	result = vfio_check_struct(config, config->struct_size, sizeof(*config));
+	result = iova_vfio_check_struct(config, config->struct_size, sizeof(*config));
 	if (result)
 		return result;
 	if (config->flags || config->reserved)
@@ -371,7 +371,7 @@ static int check_config(const struct iova_vfio_config *config)
 		return IOVA_ERR_INVAL;
 	if (!config->memory)
 		return 0;
-	result = vfio_check_struct(config->memory, config->memory->struct_size, sizeof(*config->memory));
+	result = iova_vfio_check_struct(config->memory, config->memory->struct_size, sizeof(*config->memory));
 	if (!result && (!config->memory->alloc || !config->memory->free))
 		result = IOVA_ERR_INVAL;
 	return result;
@@ -380,7 +380,7 @@ static int check_config(const struct iova_vfio_config *config)
 static char *copy_text(const struct vfio_backend *b, const char *text)
 {
 	size_t bytes = strlen(text) + 1;
-	char *copy = vfio_alloc(b, bytes);
+	char *copy = iova_vfio_alloc(b, bytes);
 
 	return copy ? memcpy(copy, text, bytes) : NULL;
 }
@@ -398,14 +398,14 @@ int iova_backend_vfio_create(const struct iova_vfio_config *config, struct iova_
 	fresh.report = config->report;
 	fresh.report_ctx = config->report_ctx;
 	fresh.process = iova_sys_process();
-	b = vfio_alloc(&fresh, sizeof(*b));
+	b = iova_vfio_alloc(&fresh, sizeof(*b));
 	if (!b)
-		return vfio_fail(&fresh, IOVA_ERR_NOMEM, 0, "no memory for a VFIO backend");
+		return iova_vfio_fail(&fresh, IOVA_ERR_NOMEM, 0, "no memory for a VFIO backend");
 	*b = fresh;
 	b->dev = copy_text(b, config->dev ? config->dev : "/dev/vfio");
 	b->sysfs = copy_text(b, config->sysfs ? config->sysfs : "/sys");
 	if (!b->dev || !b->sysfs)
-		result = vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for a VFIO backend");
+		result = iova_vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for a VFIO backend");
 	else
 		result = open_container(b);
 	if (result) {

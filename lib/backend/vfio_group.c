@@ -20,7 +20,7 @@ static int check_handle(const struct iova_vfio_device *handle)
 
 	if (!handle)
 		return IOVA_ERR_INVAL;
-	result = vfio_check_struct(handle, handle->struct_size, sizeof(*handle));
+	result = iova_vfio_check_struct(handle, handle->struct_size, sizeof(*handle));
 	if (result)
 		return result;
 	if (handle->reserved)
@@ -64,12 +64,12 @@ static int find_group(const struct vfio_backend *b, const struct iova_vfio_devic
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/iommu_group", b->sysfs, handle->name);
 	got = iova_sys_readlink(path, target, sizeof(target) - 1);
 	if (got < 0)
-		return vfio_fail(b, vfio_result((int)got), (int)got,
+		return iova_vfio_fail(b, iova_vfio_result((int)got), (int)got,
 				 "readlink %s (is there such a device, and is an IOMMU on?)", path);
 	target[got] = 0;
 	last = strrchr(target, '/');
 	if (!parse_number(last ? last + 1 : target, number))
-		return vfio_fail(b, IOVA_ERR_IO, 0, "readlink %s: it does not end with the number of a group", path);
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "readlink %s: it does not end with the number of a group", path);
 	return 0;
 }
 
@@ -84,7 +84,7 @@ static void report_named(void *ctx, const char *text)
 	const struct named_report *named = ctx;
 	int length = (int)strcspn(text, "\n");
 
-	vfio_fail(named->backend, 0, 0, "%s: %.*s", named->path, length, text);
+	iova_vfio_fail(named->backend, 0, 0, "%s: %.*s", named->path, length, text);
 }
 
 /* The whole file, or an error; *used of VFIO_REGIONS_MOST bytes. */
@@ -95,16 +95,16 @@ static int read_file(const struct vfio_backend *b, const char *path, char *text,
 
 	*used = 0;
 	if (fd < 0)
-		return vfio_fail(b, vfio_result(fd), fd, "open %s", path);
+		return iova_vfio_fail(b, iova_vfio_result(fd), fd, "open %s", path);
 	do {
 		got = iova_sys_read(fd, text + *used, VFIO_REGIONS_MOST - *used);
 		if (got > 0)
 			*used += (size_t)got;
 	} while (got > 0 && *used < VFIO_REGIONS_MOST);
 	if (got < 0)
-		result = vfio_fail(b, IOVA_ERR_IO, (int)got, "read %s", path);
+		result = iova_vfio_fail(b, IOVA_ERR_IO, (int)got, "read %s", path);
 	else if (*used == VFIO_REGIONS_MOST)
-		result = vfio_fail(b, IOVA_ERR_IO, 0, "read %s: it does not end", path);
+		result = iova_vfio_fail(b, IOVA_ERR_IO, 0, "read %s: it does not end", path);
 	iova_sys_close(fd);
 	return result;
 }
@@ -118,26 +118,26 @@ static int visit_regions(const struct vfio_backend *b, uint32_t group, const str
 	char *text;
 	int result;
 
-	text = vfio_alloc(b, VFIO_REGIONS_MOST);
+	text = iova_vfio_alloc(b, VFIO_REGIONS_MOST);
 	if (!text)
-		return vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for the regions of group %u", (unsigned)group);
+		return iova_vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for the regions of group %u", (unsigned)group);
 	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%u/reserved_regions", b->sysfs, (unsigned)group);
 	result = read_file(b, path, text, &used);
 	reader.report = report_named;
 	reader.report_ctx = &named;
 	if (!result)
 		result = iova_firmware_sysfs(&reader, text, used);
-	vfio_free(b, text, VFIO_REGIONS_MOST);
+	iova_vfio_free(b, text, VFIO_REGIONS_MOST);
 	return result;
 }
 
-int vfio_reserved(struct iova_backend *base, void *handle, iova_resv_fn visit, void *ctx)
+int iova_vfio_reserved(struct iova_backend *base, void *handle, iova_resv_fn visit, void *ctx)
 {
 	const struct vfio_backend *b = (struct vfio_backend *)base;
 	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader), .visit = visit, .ctx = ctx,
 						     .owner = handle };
 	uint32_t number;
-	int result = vfio_check_process(b);
+	int result = iova_vfio_check_process(b);
 
 	if (!result && handle) {
 		result = check_handle(handle);
@@ -146,7 +146,7 @@ int vfio_reserved(struct iova_backend *base, void *handle, iova_resv_fn visit, v
 		if (!result)
 			result = visit_regions(b, number, &reader);
 	}
-	return result ? result : vfio_limits_visit_holes(&b->limits, visit, ctx);
+	return result ? result : iova_vfio_limits_visit_holes(&b->limits, visit, ctx);
 }
 
 struct refusal {
@@ -159,7 +159,7 @@ static int report_direct(void *ctx, const struct iova_resv *resv)
 	const struct refusal *refusal = ctx;
 
 	if (resv->type == IOVA_RESV_DIRECT)
-		vfio_fail(refusal->backend, 0, 0,
+		iova_vfio_fail(refusal->backend, 0, 0,
 			  "group %u has the direct region 0x%" PRIx64 "-0x%" PRIx64
 			  ", which its firmware uses: a kernel does not give such a group away",
 			  (unsigned)refusal->group, resv->extent.start, resv->extent.last);
@@ -173,9 +173,9 @@ static int refused(const struct vfio_backend *b, uint32_t number, int error, con
 	struct refusal refusal = { b, number };
 	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader), .visit = report_direct,
 						     .ctx = &refusal };
-	int result = error == -EINVAL ? IOVA_ERR_PERM : vfio_result(error);
+	int result = error == -EINVAL ? IOVA_ERR_PERM : iova_vfio_result(error);
 
-	vfio_fail(b, result, error, "%s for group %u", call, (unsigned)number);
+	iova_vfio_fail(b, result, error, "%s for group %u", call, (unsigned)number);
 	if (b->report && result == IOVA_ERR_PERM)
 		visit_regions(b, number, &reader);
 	return result;
@@ -190,16 +190,16 @@ static int open_group(const struct vfio_backend *b, uint32_t number, int *fd)
 	snprintf(path, sizeof(path), "%s/%u", b->dev, (unsigned)number);
 	opened = iova_sys_open(path, O_RDWR);
 	if (opened < 0)
-		return vfio_fail(b, vfio_result(opened), opened, "open %s%s", path,
+		return iova_vfio_fail(b, iova_vfio_result(opened), opened, "open %s%s", path,
 				 opened == -ENOENT ? " (are all devices of the group bound to vfio-pci?)" : "");
 	error = iova_sys_ioctl(opened, VFIO_GROUP_GET_STATUS, &status);
 	if (error < 0)
-		result = vfio_fail(b, vfio_result(error), error, "VFIO_GROUP_GET_STATUS of %s", path);
+		result = iova_vfio_fail(b, iova_vfio_result(error), error, "VFIO_GROUP_GET_STATUS of %s", path);
 	else if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-		result = vfio_fail(b, IOVA_ERR_PERM, 0,
+		result = iova_vfio_fail(b, IOVA_ERR_PERM, 0,
 				   "%s is not viable: a device of the group is bound to a driver of the kernel", path);
 	else if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
-		result = vfio_fail(b, IOVA_ERR_BUSY, 0, "%s is in another container", path);
+		result = iova_vfio_fail(b, IOVA_ERR_BUSY, 0, "%s is in another container", path);
 	else
 		result = 0;
 	if (result)
@@ -229,24 +229,24 @@ static int join_container(const struct vfio_backend *b, uint32_t number, int fd)
 
 static int add_group(struct vfio_backend *b, uint32_t number, struct vfio_group **added)
 {
-	struct vfio_group *group = vfio_alloc(b, sizeof(*group));
+	struct vfio_group *group = iova_vfio_alloc(b, sizeof(*group));
 	struct vfio_limits limits;
 	int result, fd = -1;
 
 	if (!group)
-		return vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for group %u", (unsigned)number);
+		return iova_vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for group %u", (unsigned)number);
 	result = open_group(b, number, &fd);
 	if (result)
 		goto out_free;
 	result = join_container(b, number, fd);
 	if (result)
 		goto out_close;
-	result = vfio_limits_read(b, &limits);
+	result = iova_vfio_limits_read(b, &limits);
 	if (result)
 		goto out_leave;
 	if (!b->groups)
 		b->budget = limits.has_budget ? limits.free_entries : 0;
-	vfio_limits_drop(b, &b->limits);
+	iova_vfio_limits_drop(b, &b->limits);
 	b->limits = limits;
 	*group = (struct vfio_group){ b->groups, number, 0, fd };
 	b->groups = group;
@@ -258,7 +258,7 @@ out_leave:
 out_close:
 	iova_sys_close(fd);
 out_free:
-	vfio_free(b, group, sizeof(*group));
+	iova_vfio_free(b, group, sizeof(*group));
 	return result;
 }
 
@@ -271,13 +271,13 @@ static struct vfio_attached **find_attached(struct vfio_backend *b, const void *
 	return link;
 }
 
-int vfio_attach(struct iova_backend *base, void *handle)
+int iova_vfio_attach(struct iova_backend *base, void *handle)
 {
 	struct vfio_backend *b = (struct vfio_backend *)base;
 	struct vfio_attached *attached;
 	struct vfio_group *group;
 	uint32_t number = 0;
-	int result = vfio_check_process(b);
+	int result = iova_vfio_check_process(b);
 
 	if (!result)
 		result = check_handle(handle);
@@ -287,15 +287,15 @@ int vfio_attach(struct iova_backend *base, void *handle)
 		result = find_group(b, handle, &number);
 	if (result)
 		return result;
-	attached = vfio_alloc(b, sizeof(*attached));
+	attached = iova_vfio_alloc(b, sizeof(*attached));
 	if (!attached)
-		return vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for a device of group %u", (unsigned)number);
+		return iova_vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for a device of group %u", (unsigned)number);
 	for (group = b->groups; group && group->number != number; group = group->next)
 		;
 	if (!group)
 		result = add_group(b, number, &group);
 	if (result) {
-		vfio_free(b, attached, sizeof(*attached));
+		iova_vfio_free(b, attached, sizeof(*attached));
 		return result;
 	}
 	group->users++;
@@ -309,15 +309,15 @@ static int check_nothing_mapped(const struct vfio_backend *b)
 {
 	struct vfio_limits limits;
 	uint32_t free_entries;
-	int result = vfio_limits_read(b, &limits);
+	int result = iova_vfio_limits_read(b, &limits);
 
 	if (result)
 		return result;
 	free_entries = limits.has_budget ? limits.free_entries : b->budget;
-	vfio_limits_drop(b, &limits);
+	iova_vfio_limits_drop(b, &limits);
 	if (free_entries == b->budget)
 		return 0;
-	return vfio_fail(b, IOVA_ERR_BUSY, 0, "the last group would take %u mappings with it",
+	return iova_vfio_fail(b, IOVA_ERR_BUSY, 0, "the last group would take %u mappings with it",
 			 (unsigned)(b->budget - free_entries));
 }
 
@@ -333,29 +333,29 @@ static int remove_group(struct vfio_backend *b, struct vfio_group *group)
 		return result;
 	error = iova_sys_ioctl(group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 	if (error < 0)
-		return vfio_fail(b, vfio_result(error), error, "VFIO_GROUP_UNSET_CONTAINER of group %u%s",
+		return iova_vfio_fail(b, iova_vfio_result(error), error, "VFIO_GROUP_UNSET_CONTAINER of group %u%s",
 				 (unsigned)group->number, error == -EBUSY ? " (is a device of it open?)" : "");
 	while (*link != group)
 		link = &(*link)->next;
 	*link = group->next;
 	iova_sys_close(group->fd);
-	vfio_free(b, group, sizeof(*group));
+	iova_vfio_free(b, group, sizeof(*group));
 	if (!b->groups) {
-		vfio_limits_drop(b, &b->limits);
+		iova_vfio_limits_drop(b, &b->limits);
 		b->budget = 0;
-	} else if (!vfio_limits_read(b, &limits)) {
+	} else if (!iova_vfio_limits_read(b, &limits)) {
 		/* Else the limits of before stay: they are the narrower ones. */
-		vfio_limits_drop(b, &b->limits);
+		iova_vfio_limits_drop(b, &b->limits);
 		b->limits = limits;
 	}
 	return 0;
 }
 
-int vfio_detach(struct iova_backend *base, void *handle)
+int iova_vfio_detach(struct iova_backend *base, void *handle)
 {
 	struct vfio_backend *b = (struct vfio_backend *)base;
 	struct vfio_attached **link, *attached;
-	int result = vfio_check_process(b);
+	int result = iova_vfio_check_process(b);
 
 	if (result)
 		return result;
@@ -370,25 +370,25 @@ int vfio_detach(struct iova_backend *base, void *handle)
 	if (result)
 		return result;
 	*link = attached->next;
-	vfio_free(b, attached, sizeof(*attached));
+	iova_vfio_free(b, attached, sizeof(*attached));
 	return 0;
 }
 
-void vfio_forget_groups(struct vfio_backend *b, bool own)
+void iova_vfio_forget_groups(struct vfio_backend *b, bool own)
 {
 	struct vfio_attached *attached;
 	struct vfio_group *group;
 
 	while ((attached = b->attached)) {
 		b->attached = attached->next;
-		vfio_free(b, attached, sizeof(*attached));
+		iova_vfio_free(b, attached, sizeof(*attached));
 	}
 	while ((group = b->groups)) {
 		b->groups = group->next;
 		if (own)
 			iova_sys_ioctl(group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 		iova_sys_close(group->fd);
-		vfio_free(b, group, sizeof(*group));
+		iova_vfio_free(b, group, sizeof(*group));
 	}
 }
 
@@ -400,19 +400,19 @@ int iova_vfio_device_open(struct iova_backend *backend, const struct iova_vfio_d
 
 	if (!b || !device || !fd)
 		return IOVA_ERR_INVAL;
-	result = vfio_check_process(b);
+	result = iova_vfio_check_process(b);
 	if (!result)
 		result = check_handle(device);
 	if (result)
 		return result;
 	if (!device->name)
-		return vfio_fail(b, IOVA_ERR_INVAL, 0, "a device is opened by its name, and this handle has none");
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "a device is opened by its name, and this handle has none");
 	attached = *find_attached(b, device);
 	if (!attached)
-		return vfio_fail(b, IOVA_ERR_NOENT, 0, "%s is not attached", device->name);
+		return iova_vfio_fail(b, IOVA_ERR_NOENT, 0, "%s is not attached", device->name);
 	opened = iova_sys_ioctl(attached->group->fd, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)device->name);
 	if (opened < 0)
-		return vfio_fail(b, vfio_result(opened), opened, "VFIO_GROUP_GET_DEVICE_FD of %s", device->name);
+		return iova_vfio_fail(b, iova_vfio_result(opened), opened, "VFIO_GROUP_GET_DEVICE_FD of %s", device->name);
 	*fd = opened;
 	return 0;
 }

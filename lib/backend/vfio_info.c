@@ -70,16 +70,16 @@ static int take_ranges(const struct vfio_backend *b, struct capability from, str
 	size_t i, count;
 
 	if (from.count < sizeof(fixed))
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the list of IOVA ranges is cut off");
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the list of IOVA ranges is cut off");
 	memcpy(&fixed, from.bytes, sizeof(fixed));
 	count = fixed.nr_iovas;
 	if (count > (from.count - sizeof(fixed)) / sizeof(struct vfio_iova_range))
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the list of IOVA ranges is cut off");
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the list of IOVA ranges is cut off");
 	if (!count)
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: there is no valid IOVA range");
-	limits->ranges = vfio_alloc(b, count * sizeof(*limits->ranges));
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: there is no valid IOVA range");
+	limits->ranges = iova_vfio_alloc(b, count * sizeof(*limits->ranges));
 	if (!limits->ranges)
-		return vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for %zu IOVA ranges", count);
+		return iova_vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for %zu IOVA ranges", count);
 	limits->range_count = count;
 	for (i = 0; i < count; i++) {
 		struct vfio_iova_range range;
@@ -88,8 +88,8 @@ static int take_ranges(const struct vfio_backend *b, struct capability from, str
 		limits->ranges[i] = (struct iova_extent){ range.start, range.end };
 	}
 	if (!sort_ranges(limits->ranges, count)) {
-		vfio_limits_drop(b, limits);
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the IOVA ranges overlap or end before they start");
+		iova_vfio_limits_drop(b, limits);
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the IOVA ranges overlap or end before they start");
 	}
 	return 0;
 }
@@ -109,12 +109,12 @@ static int take_info(const struct vfio_backend *b, const unsigned char *info, si
 	if (fixed.flags & VFIO_IOMMU_INFO_PGSIZES)
 		limits->page_sizes = fixed.iova_pgsizes;
 	if (!limits->page_sizes)
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the kernel names no page size");
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the kernel names no page size");
 	if (fixed.flags & VFIO_IOMMU_INFO_CAPS)
 		chain = fixed.cap_offset;
 	found = find_capability(info, bytes, chain, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, &whole);
 	if (!whole || (found.bytes && found.count < sizeof(avail)))
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the chain of capabilities is broken");
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the chain of capabilities is broken");
 	if (found.bytes) {
 		memcpy(&avail, found.bytes, sizeof(avail));
 		limits->free_entries = avail.avail;
@@ -122,7 +122,7 @@ static int take_info(const struct vfio_backend *b, const unsigned char *info, si
 	}
 	found = find_capability(info, bytes, chain, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, &whole);
 	if (!whole)
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the chain of capabilities is broken");
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the chain of capabilities is broken");
 	return found.bytes ? take_ranges(b, found, limits) : 0;
 }
 
@@ -136,14 +136,14 @@ static int ask(const struct vfio_backend *b, struct vfio_iommu_type1_info *info,
 	info->argsz = (uint32_t)*bytes;
 	error = iova_sys_ioctl(b->container, VFIO_IOMMU_GET_INFO, info);
 	if (error < 0)
-		return vfio_fail(b, vfio_result(error), error, "VFIO_IOMMU_GET_INFO");
+		return iova_vfio_fail(b, iova_vfio_result(error), error, "VFIO_IOMMU_GET_INFO");
 	if (info->argsz > VFIO_INFO_MOST)
-		return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: an answer of %u bytes", info->argsz);
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: an answer of %u bytes", info->argsz);
 	*bytes = info->argsz;
 	return 0;
 }
 
-int vfio_limits_read(const struct vfio_backend *b, struct vfio_limits *limits)
+int iova_vfio_limits_read(const struct vfio_backend *b, struct vfio_limits *limits)
 {
 	size_t bytes = sizeof(struct vfio_iommu_type1_info), room;
 	struct vfio_iommu_type1_info *info;
@@ -154,29 +154,29 @@ int vfio_limits_read(const struct vfio_backend *b, struct vfio_limits *limits)
 	 * questions may ask for more once again. */
 	for (attempts = 0; attempts < 8; attempts++) {
 		room = bytes;
-		info = vfio_alloc(b, room);
+		info = iova_vfio_alloc(b, room);
 		if (!info)
-			return vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for %zu bytes of limits", room);
+			return iova_vfio_fail(b, IOVA_ERR_NOMEM, 0, "no memory for %zu bytes of limits", room);
 		result = ask(b, info, &bytes);
 		if (!result && bytes <= room)
 			result = take_info(b, (unsigned char *)info, bytes, limits);
 		else if (!result)
 			result = IOVA_ERR_AGAIN;
-		vfio_free(b, info, room);
+		iova_vfio_free(b, info, room);
 		if (result != IOVA_ERR_AGAIN)
 			return result;
 	}
-	return vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the answer grows with every question");
+	return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the answer grows with every question");
 }
 
-void vfio_limits_drop(const struct vfio_backend *b, struct vfio_limits *limits)
+void iova_vfio_limits_drop(const struct vfio_backend *b, struct vfio_limits *limits)
 {
 	if (limits->ranges)
-		vfio_free(b, limits->ranges, limits->range_count * sizeof(*limits->ranges));
+		iova_vfio_free(b, limits->ranges, limits->range_count * sizeof(*limits->ranges));
 	memset(limits, 0, sizeof(*limits));
 }
 
-int vfio_limits_visit_holes(const struct vfio_limits *limits, iova_resv_fn visit, void *ctx)
+int iova_vfio_limits_visit_holes(const struct vfio_limits *limits, iova_resv_fn visit, void *ctx)
 {
 	struct iova_resv hole = { .struct_size = sizeof(hole), .type = IOVA_RESV_RESERVED, .origin = "vfio" };
 	uint64_t next = 0; /* all below it has been said */

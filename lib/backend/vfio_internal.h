@@ -58,32 +58,32 @@ struct vfio_backend {
 
 /* vfio.c */
 
-void *vfio_alloc(const struct vfio_backend *b, size_t bytes);
-void vfio_free(const struct vfio_backend *b, void *memory, size_t bytes);
+void *iova_vfio_alloc(const struct vfio_backend *b, size_t bytes);
+void iova_vfio_free(const struct vfio_backend *b, void *memory, size_t bytes);
 /* Reports the text and, where error is a -errno, its sentence; returns result. */
-__attribute__((format(printf, 4, 5))) int vfio_fail(const struct vfio_backend *b, int result, int error,
+__attribute__((format(printf, 4, 5))) int iova_vfio_fail(const struct vfio_backend *b, int result, int error,
 						    const char *format, ...);
 /* The result for a -errno that has no meaning of its own where it arose. */
-int vfio_result(int error);
+int iova_vfio_result(int error);
 /* What a struct of the caller's must be: INVAL, NOTSUP or 0. */
-int vfio_check_struct(const void *raw, size_t struct_size, size_t known);
+int iova_vfio_check_struct(const void *raw, size_t struct_size, size_t known);
 /* PERM in a forked child. */
-int vfio_check_process(const struct vfio_backend *b);
+int iova_vfio_check_process(const struct vfio_backend *b);
 
 /* vfio_group.c */
 
-int vfio_attach(struct iova_backend *base, void *handle);
-int vfio_detach(struct iova_backend *base, void *handle);
-int vfio_reserved(struct iova_backend *base, void *handle, iova_resv_fn visit, void *ctx);
+int iova_vfio_attach(struct iova_backend *base, void *handle);
+int iova_vfio_detach(struct iova_backend *base, void *handle);
+int iova_vfio_reserved(struct iova_backend *base, void *handle, iova_resv_fn visit, void *ctx);
 /* Gives every group back. own: not in a forked child. */
-void vfio_forget_groups(struct vfio_backend *b, bool own);
+void iova_vfio_forget_groups(struct vfio_backend *b, bool own);
 
 /* vfio_info.c */
 
 /* Asks the kernel. On success the caller owns limits->ranges. */
-int vfio_limits_read(const struct vfio_backend *b, struct vfio_limits *limits);
-void vfio_limits_drop(const struct vfio_backend *b, struct vfio_limits *limits);
+int iova_vfio_limits_read(const struct vfio_backend *b, struct vfio_limits *limits);
+void iova_vfio_limits_drop(const struct vfio_backend *b, struct vfio_limits *limits);
 /* Visits all of [0, 2^64-1] that lies in none of the ranges. */
-int vfio_limits_visit_holes(const struct vfio_limits *limits, iova_resv_fn visit, void *ctx);
+int iova_vfio_limits_visit_holes(const struct vfio_limits *limits, iova_resv_fn visit, void *ctx);
 
 #endif

@@ -48,6 +48,11 @@ struct iova_engine_ops {
 	/* The first free extent of which any part is at or above pfn. */
 	bool (*next)(struct iova_engine_base *engine, uint64_t pfn, struct iova_span *span);
 
+	/* Moves records out of closed slabs, some from pfn on; returns the PFN
+	 * to go on from, UINT64_MAX when all have been met.
+	 * pre: the pools hold what the closed slabs did. */
+	uint64_t (*evacuate)(struct iova_engine_base *engine, uint64_t pfn);
+
 	void (*count)(struct iova_engine_base *engine, struct iova_engine_counts *counts);
 	uint64_t (*extents)(const struct iova_engine_base *engine);
 

@@ -52,10 +52,10 @@ static void rbtree_take(struct iova_engine_base *engine, struct iova_span span)
 		iova_spantree_remove(tree, path);
 	} else if (!whole.length) {
 		iova_spantree_replace(tree, path, above);
-	} else {
+	} else if (!above.length) {
 		iova_spantree_replace(tree, path, whole);
-		if (above.length)
-			iova_spantree_insert(tree, path, true, above);
+	} else {
+		iova_spantree_split(tree, path, whole, above);
 	}
 }
 
@@ -64,38 +64,36 @@ static bool rbtree_give(struct iova_engine_base *engine, struct iova_span span)
 	struct iova_engine_rbtree *rbtree = to_rbtree(engine);
 	struct iova_spantree *tree = &rbtree->tree;
 	struct iova_spantree_path *path = &rbtree->found;
-	struct iova_span below = { 0, 0 }, above = { 0, 0 };
 	uint64_t end = span.start + span.length;
-	bool found = iova_spantree_seek(tree, span.start, path), above_here;
+	bool any_below = iova_spantree_seek(tree, span.start, path), any_above, touches_below, touches_above;
+	struct iova_span below = { 0, 0 }, above = { 0, 0 };
 
 	rbtree->found_valid = false;
-	if (found) {
+	if (any_below) {
 		below = iova_spantree_at(path);
-		above_here = iova_spantree_after(path, &above);
+		any_above = iova_spantree_after(path, &above);
 	} else {
-		above_here = tree->spans > 0;
-		if (above_here)
+		any_above = tree->spans > 0;
+		if (any_above)
 			above = iova_spantree_at(path);
 	}
-	if ((found && below.start + below.length > span.start) || (above_here && above.start < end))
+	if ((any_below && below.start + below.length > span.start) || (any_above && above.start < end))
 		return false;
-	found = found && below.start + below.length == span.start;
-	above_here = above_here && above.start == end;
-	if (found) {
-		below.length += span.length + (above_here ? above.length : 0);
+	touches_below = any_below && below.start + below.length == span.start;
+	touches_above = any_above && above.start == end;
+	if (touches_below && touches_above) {
+		below.length += span.length + above.length;
+		iova_spantree_join(tree, path, below);
+	} else if (touches_below) {
+		below.length += span.length;
 		iova_spantree_replace(tree, path, below);
-		if (above_here) {
-			if (!iova_spantree_forward(path))
-				iova_spantree_seek(tree, end, path);
-			iova_spantree_remove(tree, path);
-		}
-	} else if (above_here) {
-		if (iova_spantree_at(path).start != above.start && !iova_spantree_forward(path))
-			iova_spantree_seek(tree, end, path);
+	} else if (touches_above) {
+		if (any_below)
+			iova_spantree_forward(tree, path);
 		span.length += above.length;
 		iova_spantree_replace(tree, path, span);
 	} else {
-		iova_spantree_insert(tree, path, below.length > 0, span);
+		iova_spantree_insert(tree, path, any_below, span);
 	}
 	return true;
 }
@@ -103,6 +101,12 @@ static bool rbtree_give(struct iova_engine_base *engine, struct iova_span span)
 static bool rbtree_next(struct iova_engine_base *engine, uint64_t pfn, struct iova_span *span)
 {
 	return iova_spantree_next(&to_rbtree(engine)->tree, pfn, span);
+}
+
+static uint64_t rbtree_evacuate(struct iova_engine_base *engine, uint64_t pfn)
+{
+	to_rbtree(engine)->found_valid = false;
+	return iova_spantree_evacuate(&to_rbtree(engine)->tree, pfn);
 }
 
 static void rbtree_count(struct iova_engine_base *engine, struct iova_engine_counts *counts)
@@ -154,6 +158,7 @@ static const struct iova_engine_ops rbtree_ops = {
 	.take = rbtree_take,
 	.give = rbtree_give,
 	.next = rbtree_next,
+	.evacuate = rbtree_evacuate,
 	.count = rbtree_count,
 	.extents = rbtree_extents,
 	.steps = rbtree_steps,

@@ -119,7 +119,6 @@ void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t
 /* One allocation under the lock, with room in the stock. */
 static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
 {
-	space->cache_misses++;
 	if (!iova_space_search(space, fit, pfn))
 		return IOVA_ERR_NOSPC;
 	iova_space_commit(space, (struct iova_span){ *pfn, fit->length }, fit->guard, fit->cookie);

@@ -35,20 +35,18 @@ static int free_ledgered(struct iova_space *space, struct iova_span span, bool w
  * no more extents are made than there are records for. */
 static int free_plain(struct iova_space *space, struct iova_span span, bool whole)
 {
-	struct iova_span near;
+	struct iova_span hole, free;
+	bool reserved = iova_spantree_next(&space->holes, span.start, &hole) && hole.start <= iova_span_last(span);
 
-	if (space->engine.ops->next(&space->engine, span.start, &near) && iova_span_contains(near, span.start))
+	if (whole && !reserved && span.length <= space->live_granules && space->live_ranges &&
+	    space->engine.ops->extents(&space->engine) < space->stock.extents &&
+	    space->engine.ops->give(&space->engine, span))
+		return 0;
+	if (reserved && iova_span_contains(hole, span.start))
 		return IOVA_ERR_NOENT;
-	if (iova_spantree_next(&space->holes, span.start, &near)) {
-		if (iova_span_contains(near, span.start))
-			return IOVA_ERR_NOENT;
-		if (near.start <= iova_span_last(span))
-			return IOVA_ERR_INVAL;
-	}
-	if (!whole || span.length > space->live_granules || !space->live_ranges ||
-	    space->engine.ops->extents(&space->engine) >= space->stock.extents)
-		return IOVA_ERR_INVAL;
-	return space->engine.ops->give(&space->engine, span) ? 0 : IOVA_ERR_INVAL;
+	if (space->engine.ops->next(&space->engine, span.start, &free) && iova_span_contains(free, span.start))
+		return IOVA_ERR_NOENT;
+	return IOVA_ERR_INVAL;
 }
 
 int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t length)

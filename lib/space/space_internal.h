@@ -51,7 +51,7 @@ struct iova_space {
 	struct iova_stock stock;	  /* what the pools suffice for */
 	uint64_t live_promised;		  /* live ranges that prefill vouched for; 0 = none */
 	uint64_t live_ranges, live_granules;
-	uint64_t allocs, frees, failures, cache_misses;
+	uint64_t allocs, frees, failures;
 	uint64_t metadata_bytes;
 	uint64_t random;
 };

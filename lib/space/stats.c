@@ -18,7 +18,6 @@ void iova_space_stats(struct iova_space *space, struct iova_stats *stats)
 		.allocs = space->allocs,
 		.frees = space->frees,
 		.failures = space->failures,
-		.cache_misses = space->cache_misses,
 		.metadata_bytes = space->metadata_bytes,
 	};
 }

@@ -18,7 +18,7 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define SPARE_SHIFT 4u /* grow by a sixteenth more than is needed */
+#define SPARE_SHIFT 6u /* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
 
 static uint64_t extents_most(uint64_t live, uint64_t extents, uint64_t reservations)
 {
@@ -206,20 +206,46 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 	return error;
 }
 
-/* Takes one unused slab out of a pool that has more than items; NULL where
- * there is none. */
-static void *stock_shrink_one(struct iova_space *space, const struct iova_stock *need, size_t *bytes)
+/* Closes every slab that the space can do without now. */
+static void stock_close(struct iova_space *space)
+{
+	struct iova_pool *pool[IOVA_STOCK_POOLS];
+	size_t items[IOVA_STOCK_POOLS];
+
+	space->live_promised = 0;
+	space->stock = stock_needed(space, 0, 0);
+	iova_stock_pools(space, &space->stock, pool, items);
+	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)
+		while (iova_pool_close(pool[i], items[i]))
+			;
+}
+
+/* Moves some of what lies in closed slabs; tree: 0 the engine, 1 the holes, 2
+ * the ledger. */
+static uint64_t stock_evacuate(struct iova_space *space, unsigned tree, uint64_t pfn)
+{
+	if (!tree)
+		return space->engine.ops->evacuate(&space->engine, pfn);
+	return iova_spantree_evacuate(tree == 1 ? &space->holes : &space->ledger, pfn);
+}
+
+/* Takes out one closed slab that is empty; NULL where there is none. */
+static void *stock_shrink_one(struct iova_space *space, size_t *bytes)
 {
 	struct iova_pool *pool[IOVA_STOCK_POOLS];
 	size_t items[IOVA_STOCK_POOLS];
 	void *memory = NULL;
 
-	iova_stock_pools(space, need, pool, items);
+	iova_stock_pools(space, &space->stock, pool, items);
 	for (unsigned i = 0; i < IOVA_STOCK_POOLS && !memory; i++)
-		memory = iova_pool_remove_unused(pool[i], items[i], bytes);
+		memory = iova_pool_remove_closed(pool[i], bytes);
+	if (memory)
+		space->metadata_bytes -= *bytes;
 	return memory;
 }
 
+/* The lock is let go again and again, so that others wait for microseconds
+ * however much there is to move. */
 void iova_space_trim(struct iova_space *space)
 {
 	void *memory;
@@ -227,19 +253,22 @@ void iova_space_trim(struct iova_space *space)
 
 	if (space->placed)
 		return;
+	iova_space_lock(space);
+	stock_close(space);
+	for (unsigned tree = 0; tree < (space->ledgered ? 3u : 2u); tree++)
+		for (uint64_t pfn = 0; pfn != UINT64_MAX;) {
+			pfn = stock_evacuate(space, tree, pfn);
+			iova_space_unlock(space);
+			iova_space_lock(space);
+		}
 	do {
-		struct iova_stock need;
-
-		iova_space_lock(space);
-		space->live_promised = 0;
-		need = stock_needed(space, 0, 0);
-		memory = stock_shrink_one(space, &need, &bytes);
-		space->stock = need;
-		space->metadata_bytes -= memory ? bytes : 0;
+		memory = stock_shrink_one(space, &bytes);
 		iova_space_unlock(space);
 		if (memory)
 			iova_stock_free(space, memory, bytes);
+		iova_space_lock(space);
 	} while (memory);
+	iova_space_unlock(space);
 }
 
 void iova_stock_release(struct iova_space *space)

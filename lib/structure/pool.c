@@ -8,6 +8,7 @@ struct iova_pool_slab {
 	struct iova_pool_slab *next, **link; /* link: what points here */
 	void *unused;			     /* items, each linked through its second word */
 	size_t items, used;
+	bool closed;
 };
 
 #define SLAB_HEADER ((sizeof(struct iova_pool_slab) + IOVA_POOL_ALIGN - 1) & ~(size_t)(IOVA_POOL_ALIGN - 1))
@@ -70,7 +71,7 @@ void *iova_pool_take(struct iova_pool *pool)
 	struct iova_pool_slab *slab = pool->open;
 	struct unused_item *item;
 
-	iova_assert(slab && pool->used < pool->items);
+	iova_assert(slab);
 	item = slab->unused;
 	slab->unused = item->next;
 	slab->used++;
@@ -87,7 +88,7 @@ void iova_pool_put(struct iova_pool *pool, void *memory)
 	struct unused_item *item = memory;
 	struct iova_pool_slab *slab = item->item.slab;
 
-	if (!slab->unused) {
+	if (!slab->closed && !slab->unused) {
 		slab_unlink(slab);
 		slab_link(&pool->open, slab);
 	}
@@ -97,40 +98,76 @@ void iova_pool_put(struct iova_pool *pool, void *memory)
 	pool->used--;
 }
 
+/* The slab that is used least in a list, of those without which keep items
+ * stay, or best. The first is taken among equals. */
+static struct iova_pool_slab *least_used(const struct iova_pool *pool, struct iova_pool_slab *slab, size_t keep,
+					 struct iova_pool_slab *best)
+{
+	for (; slab; slab = slab->next)
+		if (pool->items >= keep && pool->items - keep >= slab->items &&
+		    (!best || slab->items - slab->used > best->items - best->used))
+			best = slab;
+	return best;
+}
+
+bool iova_pool_close(struct iova_pool *pool, size_t keep)
+{
+	struct iova_pool_slab *slab = least_used(pool, pool->open, keep, NULL);
+
+	slab = least_used(pool, pool->full, keep, slab);
+	if (!slab)
+		return false;
+	slab_unlink(slab);
+	slab_link(&pool->closed, slab);
+	slab->closed = true;
+	pool->items -= slab->items;
+	return true;
+}
+
+bool iova_pool_item_closed(const void *memory)
+{
+	const struct iova_pool_item *item = memory;
+
+	return item->slab->closed;
+}
+
 static void *slab_remove(struct iova_pool *pool, struct iova_pool_slab *slab, size_t *bytes)
 {
 	slab_unlink(slab);
-	pool->items -= slab->items;
+	pool->items -= slab->closed ? 0 : slab->items;
 	pool->used -= slab->used;
 	*bytes = iova_pool_slab_bytes(pool, slab->items);
 	return slab;
 }
 
-void *iova_pool_remove_unused(struct iova_pool *pool, size_t keep, size_t *bytes)
+void *iova_pool_remove_closed(struct iova_pool *pool, size_t *bytes)
 {
-	for (struct iova_pool_slab *slab = pool->open; slab; slab = slab->next)
-		if (!slab->used && pool->items - slab->items >= keep)
+	for (struct iova_pool_slab *slab = pool->closed; slab; slab = slab->next)
+		if (!slab->used)
 			return slab_remove(pool, slab, bytes);
 	return NULL;
 }
 
 void *iova_pool_remove_any(struct iova_pool *pool, size_t *bytes)
 {
-	struct iova_pool_slab *slab = pool->open ? pool->open : pool->full;
+	struct iova_pool_slab *slab = pool->open;
 
+	if (!slab)
+		slab = pool->full ? pool->full : pool->closed;
 	return slab ? slab_remove(pool, slab, bytes) : NULL;
 }
 
-static const char *slabs_check(const struct iova_pool_slab *const *head, bool open, size_t *items, size_t *used)
+/* Adds up a list of slabs; NULL, or what is wrong with it. */
+static const char *slabs_check(struct iova_pool_slab *const *link, size_t *items, size_t *used)
 {
-	for (struct iova_pool_slab *const *link = (struct iova_pool_slab *const *)head; *link; link = &(*link)->next) {
+	for (; *link; link = &(*link)->next) {
 		const struct iova_pool_slab *slab = *link;
 		size_t unused = 0;
 
 		for (const struct unused_item *item = slab->unused; item; item = item->next)
 			if (item->item.slab != slab || unused++ == slab->items)
 				return "a pool's unused item is not of its slab";
-		if (slab->link != link || slab->used + unused != slab->items || open != (unused > 0))
+		if (slab->link != link || slab->used + unused != slab->items)
 			return "a pool's slab miscounts";
 		*items += slab->items;
 		*used += slab->used;
@@ -140,12 +177,18 @@ static const char *slabs_check(const struct iova_pool_slab *const *head, bool op
 
 const char *iova_pool_check(const struct iova_pool *pool)
 {
-	size_t items = 0, used = 0;
-	const char *wrong = slabs_check((void *)&pool->open, true, &items, &used);
+	size_t items = 0, used = 0, closed = 0;
+	const char *wrong = slabs_check(&pool->open, &items, &used);
 
 	if (!wrong)
-		wrong = slabs_check((void *)&pool->full, false, &items, &used);
+		wrong = slabs_check(&pool->full, &items, &used);
+	if (!wrong)
+		wrong = slabs_check(&pool->closed, &closed, &used);
 	if (!wrong && (items != pool->items || used != pool->used))
 		wrong = "a pool miscounts its slabs";
+	for (const struct iova_pool_slab *slab = pool->open; slab && !wrong; slab = slab->next)
+		wrong = slab->unused && !slab->closed ? NULL : "a slab among the open ones";
+	for (const struct iova_pool_slab *slab = pool->full; slab && !wrong; slab = slab->next)
+		wrong = !slab->unused && !slab->closed ? NULL : "a slab among the full ones";
 	return wrong;
 }

@@ -21,7 +21,9 @@ struct iova_pool {
 	size_t item_bytes;	    /* constant after init */
 	struct iova_pool_slab *open; /* slabs with an unused item, then those without */
 	struct iova_pool_slab *full;
-	size_t items, used;
+	struct iova_pool_slab *closed; /* nothing is taken from these any more */
+	size_t items; /* of the slabs that are not closed */
+	size_t used;  /* of all */
 };
 
 /* pre: item_bytes >= 2 pointers. */
@@ -31,20 +33,28 @@ void iova_pool_init(struct iova_pool *pool, size_t item_bytes);
 size_t iova_pool_slab_bytes(const struct iova_pool *pool, size_t items);
 
 /* Adds a slab. The memory belongs to the pool until it comes back from
- * iova_pool_remove_unused or iova_pool_remove_any.
+ * iova_pool_remove_closed or iova_pool_remove_any.
  * pre: memory is aligned to IOVA_POOL_ALIGN and has iova_pool_slab_bytes(items)
  * bytes, items > 0. */
 void iova_pool_add(struct iova_pool *pool, void *memory, size_t items);
 
-/* pre: used < items. */
+/* pre: an item of a slab that is not closed is unused. */
 void *iova_pool_take(struct iova_pool *pool);
 
 /* pre: item came from iova_pool_take of this pool. */
 void iova_pool_put(struct iova_pool *pool, void *item);
 
-/* Takes out a slab of which no item is used, if at least keep items stay;
- * NULL where there is none. *bytes: as it was added. O(number of slabs). */
-void *iova_pool_remove_unused(struct iova_pool *pool, size_t keep, size_t *bytes);
+/* Closes the slab that is used least, if at least keep items stay in the
+ * others; false where there is none. What is still used of it must be moved
+ * away before it can go. O(number of slabs). */
+bool iova_pool_close(struct iova_pool *pool, size_t keep);
+
+/* Does a used item lie in a closed slab? */
+bool iova_pool_item_closed(const void *item);
+
+/* Takes out a closed slab of which nothing is used any more; NULL where there
+ * is none. *bytes: as it was added. */
+void *iova_pool_remove_closed(struct iova_pool *pool, size_t *bytes);
 
 /* Takes out any slab, used or not, for the end; NULL when none is left. */
 void *iova_pool_remove_any(struct iova_pool *pool, size_t *bytes);

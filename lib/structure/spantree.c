@@ -296,12 +296,12 @@ bool iova_spantree_after(const struct iova_spantree_path *path, struct iova_span
 	return true;
 }
 
-bool iova_spantree_forward(struct iova_spantree_path *path)
+void iova_spantree_forward(struct iova_spantree *tree, struct iova_spantree_path *path)
 {
-	if (path->index + 1 >= path->leaf->count)
-		return false;
-	path->index++;
-	return true;
+	if (path->index + 1 < path->leaf->count)
+		path->index++;
+	else
+		iova_spantree_seek(tree, path->leaf->after->start[0], path);
 }
 
 bool iova_spantree_next(struct iova_spantree *tree, uint64_t number, struct iova_span *span)
@@ -318,13 +318,12 @@ bool iova_spantree_next(struct iova_spantree *tree, uint64_t number, struct iova
 	return true;
 }
 
-void iova_spantree_insert(struct iova_spantree *tree, struct iova_spantree_path *path, bool found,
-			  struct iova_span span)
+/* Puts span in front of the one at path->index, or behind the leaf's last;
+ * neither keys nor runs. */
+static void span_put(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
 {
 	struct iova_spantree_leaf *leaf;
 
-	if (found)
-		path->index++;
 	if (path->leaf->count == LEAF)
 		leaf_split(tree, path);
 	leaf = path->leaf;
@@ -334,18 +333,45 @@ void iova_spantree_insert(struct iova_spantree *tree, struct iova_spantree_path 
 	leaf->count++;
 	tree->spans++;
 	tree->total += span.length;
+}
+
+void iova_spantree_insert(struct iova_spantree *tree, struct iova_spantree_path *path, bool found,
+			  struct iova_span span)
+{
+	if (found)
+		path->index++;
+	span_put(tree, path, span);
 	if (!path->index)
 		keys_lift(tree, path);
 	runs_rise(tree, path, span);
+}
+
+/* Writes other bounds for path's span; neither keys nor runs. */
+static void span_set(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
+{
+	tree->total += span.length - path->leaf->length[path->index];
+	path->leaf->start[path->index] = span.start;
+	path->leaf->length[path->index] = span.length;
+}
+
+void iova_spantree_split(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span left,
+			 struct iova_span right)
+{
+	struct iova_span was = iova_spantree_at(path);
+
+	iova_assert(!tree->extras && left.start == was.start && iova_span_last(right) == iova_span_last(was));
+	path->index++;
+	span_put(tree, path, right);
+	path->index--; /* a leaf that span_put split keeps both in one */
+	span_set(tree, path, left);
+	runs_fall(tree, path, was, left, right);
 }
 
 void iova_spantree_replace(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
 {
 	struct iova_span was = iova_spantree_at(path), none = { 0, 0 };
 
-	path->leaf->start[path->index] = span.start;
-	path->leaf->length[path->index] = span.length;
-	tree->total += span.length - was.length;
+	span_set(tree, path, span);
 	if (!path->index && span.start != was.start)
 		keys_lift(tree, path);
 	if (span.start < was.start || iova_span_last(span) > iova_span_last(was))
@@ -441,15 +467,40 @@ static void rebalance(struct iova_spantree *tree, struct iova_spantree_path *pat
 	}
 }
 
+/* Takes the span at index out of leaf; neither keys nor runs. */
+static void span_drop(struct iova_spantree *tree, struct iova_spantree_leaf *leaf, unsigned index)
+{
+	tree->spans--;
+	tree->total -= leaf->length[index];
+	spans_move(tree, leaf, index, leaf, index + 1, leaf->count - index - 1);
+	leaf->count--;
+}
+
+void iova_spantree_join(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
+{
+	struct iova_spantree_leaf *leaf = path->leaf;
+
+	iova_assert(!tree->extras);
+	if (path->index + 1 == leaf->count) {
+		iova_spantree_replace(tree, path, span);
+		iova_spantree_forward(tree, path);
+		iova_spantree_remove(tree, path);
+		return;
+	}
+	span_drop(tree, leaf, path->index + 1);
+	span_set(tree, path, span);
+	if (!path->index)
+		keys_lift(tree, path);
+	runs_rise(tree, path, span);
+	rebalance(tree, path);
+}
+
 void iova_spantree_remove(struct iova_spantree *tree, struct iova_spantree_path *path)
 {
 	struct iova_spantree_leaf *leaf = path->leaf;
 	struct iova_span was = iova_spantree_at(path), none = { 0, 0 };
 
-	spans_move(tree, leaf, path->index, leaf, path->index + 1, leaf->count - path->index - 1);
-	leaf->count--;
-	tree->spans--;
-	tree->total -= was.length;
+	span_drop(tree, leaf, path->index);
 	if (!path->index && leaf->count)
 		keys_lift(tree, path);
 	runs_fall(tree, path, was, none, none);

@@ -75,6 +75,10 @@ uint64_t *iova_spantree_extra(const struct iova_spantree *tree, const struct iov
 bool iova_spantree_before(const struct iova_spantree_path *path, struct iova_span *span);
 bool iova_spantree_after(const struct iova_spantree_path *path, struct iova_span *span);
 
+/* To the next span.
+ * pre: there is one. */
+void iova_spantree_forward(struct iova_spantree *tree, struct iova_spantree_path *path);
+
 /* Inserts behind path; extra words are uninitialised. Path is then at the span.
  * pre: path is iova_spantree_seek(span.start)'s, span meets no other, and the
  * pools hold iova_spantree_need(spans + 1). found: what seek returned. */
@@ -84,12 +88,19 @@ void iova_spantree_insert(struct iova_spantree *tree, struct iova_spantree_path 
 /* Removes path's span; path is void. */
 void iova_spantree_remove(struct iova_spantree *tree, struct iova_spantree_path *path);
 
-/* To the next span of the same leaf; false, and path stays, where it is the
- * leaf's last. */
-bool iova_spantree_forward(struct iova_spantree_path *path);
-
 /* Gives path's span other bounds between its neighbours. */
 void iova_spantree_replace(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span);
+
+/* Makes two of path's span: left begins where it does, right ends where it
+ * does. Path is void.
+ * pre: the pools hold iova_spantree_need(spans + 1), tree->extras is 0. */
+void iova_spantree_split(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span left,
+			 struct iova_span right);
+
+/* Makes one of path's span and the one after it: span covers both and meets no
+ * other. Path is void.
+ * pre: tree->extras is 0. */
+void iova_spantree_join(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span);
 
 /* A span whose part within [lo, hi] holds the run. HIGHEST and LOWEST: the
  * highest or lowest such part. BEST_FIT: the shortest among those of the first
@@ -101,6 +112,12 @@ void iova_spantree_replace(struct iova_spantree *tree, struct iova_spantree_path
  * O(log(spans)) for each span of such a length. */
 bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query *query,
 			struct iova_spantree_path *path);
+
+/* Moves the nodes that lie in closed slabs, and that are met from the span at
+ * number on, elsewhere: some, so that a caller can let others in between. Returns
+ * the number to go on from, UINT64_MAX when all have been met. Paths are void.
+ * pre: as many items are unused outside the closed slabs as are used in them. */
+uint64_t iova_spantree_evacuate(struct iova_spantree *tree, uint64_t number);
 
 /* Re-derives order, fill, keys, links, runs and counts. NULL, or what is
  * wrong. */

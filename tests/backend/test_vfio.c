@@ -332,6 +332,21 @@ static void test_attach_is_refused(void **state)
 	gone(backend);
 }
 
+static void test_nobody_asks_for_reports(void **state)
+{
+	const struct iova_vfio_config config = { .struct_size = sizeof(config), .memory = &heap_hooks };
+	struct iova_backend *backend;
+	unsigned calls;
+
+	(void)state;
+	assert_int_equal(iova_backend_vfio_create(&config, &backend), 0);
+	fake.groups[1].attach_errno = EPERM;
+	calls = fake.calls;
+	assert_int_equal(backend->ops->attach(backend, &one), IOVA_ERR_PERM);
+	assert_int_equal(fake.calls, calls + 7); /* and its regions were not read, which only a report is for */
+	gone(backend);
+}
+
 static void test_two_groups_narrow_and_widen(void **state)
 {
 	struct iova_backend *backend = attached();
@@ -498,7 +513,10 @@ static void test_broken_chains(void **state)
 	info = blank_info();
 	info.rest.header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
 	assert_int_equal(attach_with(&info, sizeof(info.fixed) + sizeof(struct vfio_info_cap_header)), IOVA_ERR_IO);
-	assert_int_equal(attach_with(&info, sizeof(info.fixed) + sizeof(struct vfio_iommu_type1_info_dma_avail)), 0);
+	bytes = sizeof(info.fixed) + sizeof(struct vfio_iommu_type1_info_dma_avail);
+	assert_int_equal(attach_with(&info, bytes), 0);
+	info.rest.header.next = (uint32_t)bytes; /* a whole one, and then nothing */
+	assert_int_equal(attach_with(&info, bytes), IOVA_ERR_IO);
 }
 
 static void test_senseless_ranges(void **state)
@@ -658,6 +676,12 @@ static void test_an_old_kernel_names_no_ranges(void **state)
 	assert_int_equal(map(backend, &mapping), 0);
 	assert_int_equal(unmap(backend, &mapping, NULL), 0);
 	mapping.iova = 0;
+	fake.fail_errno = EINVAL;
+	fake.fail_at = fake.calls + 1;
+	assert_int_equal(map(backend, &mapping), IOVA_ERR_INVAL);
+	assert_null(strstr(reports, "valid range"));
+	assert_int_equal(backend->ops->detach(backend, &one), 0);
+	assert_int_equal(backend->ops->attach(backend, &one), 0);
 	assert_int_equal(map(backend, &mapping), 0);
 	gone(backend);
 	assert_int_equal(fake.forgotten, 0);
@@ -1066,6 +1090,7 @@ int main(void)
 		CASE(test_attach_arguments),
 		CASE(test_attach_follows_the_link),
 		CASE(test_attach_is_refused),
+		CASE(test_nobody_asks_for_reports),
 		CASE(test_two_groups_narrow_and_widen),
 		CASE(test_a_group_has_many_handles),
 		CASE(test_detach_with_an_open_device),

@@ -184,13 +184,10 @@ void check_space(struct machine *m)
 {
 	struct play play = { .m = m, .random = 0x9e3779b97f4a7c15 };
 	struct iova_stats stats = { .struct_size = sizeof(stats) };
-	const char *seed = getenv("IOVA_TEST_SEED");
 	const struct iova_resv policy = { .struct_size = sizeof(policy), .extent = { m->mask - MIB + 1, m->mask },
 					  .type = IOVA_RESV_POLICY, .origin = "test" };
 	uint64_t iova = 0;
 
-	if (seed)
-		play.random = strtoull(seed, NULL, 0) | 1;
 	play.space = make_space(m);
 	play_at_random(&play);
 	meet_the_window(&play);
