@@ -12,8 +12,10 @@ struct check {
 
 static void leaf_check(struct check *check, const struct iova_spantree_leaf *leaf, bool root)
 {
-	if (leaf->count > LEAF || (!root && leaf->count < IOVA_SPANTREE_LEAF_MIN))
+	if (leaf->count > LEAF || (!root && leaf->count < IOVA_SPANTREE_LEAF_MIN)) {
 		check->wrong = "a leaf's fill";
+		return;
+	}
 	if (leaf->before != check->before || (check->before && check->before->after != leaf))
 		check->wrong = "a leaf's links";
 	for (unsigned i = 0; i < leaf->count; i++) {
@@ -46,19 +48,23 @@ static void node_check(struct check *check, const void *node, unsigned level)
 		return;
 	}
 	check->inners++;
-	if (inner->count > FANOUT || inner->count < (root ? 2 : IOVA_SPANTREE_MIN))
+	if (inner->count > FANOUT || inner->count < (root ? 2 : IOVA_SPANTREE_MIN)) {
 		check->wrong = "an inner node's fill";
-	for (unsigned slot = 0; slot < inner->count && !check->wrong; slot++) {
+		return;
+	}
+	for (unsigned slot = 0; slot < inner->count; slot++) {
 		const void *child = inner->child[slot];
 
 		node_check(check, child, level - 1);
+		if (check->wrong)
+			return;
 		if (inner->key[slot] != first_start(child, level - 1))
 			check->wrong = "a key";
 		for (unsigned k = 0; k < check->tree->orders; k++)
 			if (inner->run[k][slot] != (level > 1 ? inner_run(child, k) : leaf_run(child, k)))
 				check->wrong = "a subtree's longest run";
 	}
-	for (size_t slot = inner->count; slot < FANOUT && inner->count <= FANOUT; slot++)
+	for (size_t slot = inner->count; slot < FANOUT; slot++)
 		for (unsigned k = 0; k < check->tree->orders; k++)
 			if (inner->run[k][slot])
 				check->wrong = "the run of a child that is none";
