@@ -278,12 +278,56 @@ static void long_runs(void **unused)
 	teardown(&f);
 }
 
+/* More leaves than the best fit compares: it goes on where the longest run is
+ * shortest, if such a subtree lies inside the bounds. Every answer is one of
+ * the window's, and no longer than what the compared ones have. */
+static void best_fit_beyond_the_compared(void **unused)
+{
+	static struct fixture f;
+	static uint64_t length[WORLD];
+	struct iova_span_query q = { .length = 5, .pick = IOVA_SPAN_BEST_FIT };
+	struct iova_spantree_path path;
+	unsigned beyond = 0;
+
+	(void)unused;
+	setup(&f, IOVA_SPAN_ORDERS, 0);
+	for (uint64_t i = 0; i < WORLD; i++) {
+		bool found = iova_spantree_seek(&f.tree, 100 * i, &path);
+
+		length[i] = i >= 3500 ? 10 : i >= 500 && i < 2500 ? 7 : 20;
+		iova_spantree_insert(&f.tree, &path, found, (struct iova_span){ 100 * i, length[i] });
+	}
+	for (uint64_t first = 0; first < WORLD; first += 470)
+		for (uint64_t last = first + 1; last < WORLD; last += 390) {
+			uint64_t compared = UINT64_MAX, found;
+
+			q.lo = 100 * first;
+			q.hi = 100 * last + 99;
+			assert_true(iova_spantree_find(&f.tree, &q, &path));
+			found = iova_spantree_at(&path).start / 100;
+			assert_in_range(found, first, last);
+			for (uint64_t i = last; i >= first && i + IOVA_SPANTREE_BEST * IOVA_SPANTREE_LEAF_MIN > last; i--) {
+				compared = length[i] < compared ? length[i] : compared;
+				if (!i)
+					break;
+			}
+			assert_true(length[found] <= compared);
+			beyond += length[found] < compared;
+		}
+	assert_true(beyond > 0);
+	q = (struct iova_span_query){ .length = 5, .hi = UINT64_MAX >> 8, .pick = IOVA_SPAN_BEST_FIT };
+	assert_true(iova_spantree_find(&f.tree, &q, &path));
+	assert_int_equal(iova_spantree_at(&path).length, 7);
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(against_map),
 		cmocka_unit_test(orders_of_change),
 		cmocka_unit_test(long_runs),
+		cmocka_unit_test(best_fit_beyond_the_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
