@@ -66,8 +66,7 @@ static void live_check(struct iova_space *space, struct verdict *verdict)
 			wrong_at(verdict, space, span, "live outside the aperture");
 		if (meets(&space->holes, span))
 			wrong_at(verdict, space, span, "live and reserved");
-		if (!iova_ledger_find(space, span.start, &path))
-			continue;
+		iova_spantree_seek(&space->ledger, span.start, &path);
 		if (space->flags & IOVA_SPACE_TRACKED)
 			guard = iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD];
 		guarded.start = span.start < guard ? 0 : span.start - guard;

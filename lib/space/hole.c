@@ -20,8 +20,7 @@ void iova_space_expose(struct iova_space *space, struct iova_span span)
 	struct iova_span hole;
 	uint64_t at, last;
 
-	if (!iova_span_clip(&span, space->world.start, iova_span_last(space->world)))
-		return;
+	iova_span_clip(&span, space->world.start, iova_span_last(space->world));
 	at = span.start;
 	last = iova_span_last(span);
 	while (at <= last && iova_spantree_next(&space->holes, at, &hole) && hole.start <= last) {

@@ -44,7 +44,9 @@ bool iova_ledger_outside_guards(struct iova_space *space, struct iova_span *span
 		guard = guard > extra ? guard : extra;
 		if (live.start + live.length + guard > lo)
 			lo = live.start + live.length + guard;
-		above = iova_spantree_after(&path, &live) && iova_spantree_seek(&space->ledger, live.start, &path);
+		above = iova_spantree_after(&path, &live);
+		if (above)
+			iova_spantree_seek(&space->ledger, live.start, &path);
 	}
 	if (above) {
 		uint64_t start = iova_spantree_at(&path).start;

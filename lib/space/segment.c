@@ -39,9 +39,11 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 		return;
 	}
 	piece->state = IOVA_STATE_LIVE;
-	if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, pfn, &path)) {
-		const uint64_t *extra = iova_spantree_extra(&space->ledger, &path);
+	if (space->flags & IOVA_SPACE_TRACKED) {
+		const uint64_t *extra;
 
+		iova_spantree_seek(&space->ledger, pfn, &path);
+		extra = iova_spantree_extra(&space->ledger, &path);
 		piece->cookie = (void *)(uintptr_t)extra[IOVA_LEDGER_COOKIE];
 		piece->guard = extra[IOVA_LEDGER_GUARD];
 	}

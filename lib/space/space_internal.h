@@ -178,7 +178,7 @@ bool iova_ledger_outside_guards(struct iova_space *space, struct iova_span *span
 /* ---- hole.c ---- */
 
 /* Makes free what no reservation and no guard covers.
- * pre: nothing of span is live or free. */
+ * pre: nothing of span is live or free, and some of it is in the aperture. */
 void iova_space_expose(struct iova_space *space, struct iova_span span);
 
 /* Takes whatever is free in span. */
