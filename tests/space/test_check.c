@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * A space that is broken from within: iova_check sees it, and says what. Each
+ * case damages a sound space in one place.
+ */
+#include "space_suite.h"
+
+#include "space_internal.h"
+
+#define FIRST 16u /* PFNs of the aperture */
+#define LAST  79u
+#define LIVES 4u
+
+/* PFNs   16-19  20-23  24-25  26-39  40-43  44-47  48-49  50-59  60-63  64-79
+ *        free   live   guard  free   live   live   hole   free   live   free
+ * (18-19 are a guard too, where the space is TRACKED) */
+struct subject {
+	struct iova_space *space;
+	struct test_memory memory;
+	struct test_text said;
+};
+
+static void subject_open(struct subject *s, uint32_t flags)
+{
+	static const uint64_t live[] = { 20, 40, 44, 60 };
+	struct iova_space_config config;
+	struct iova_resv resv = test_resv(48 * PAGE, 50 * PAGE - 1, IOVA_RESV_MSI, s), beyond = resv;
+	struct iova_constraints c = test_constraints(4 * PAGE);
+	uint64_t iova;
+
+	memset(s, 0, sizeof(*s));
+	test_memory_init(&s->memory);
+	config = test_config(FIRST * PAGE, (LAST + 1) * PAGE - 1, flags, &s->memory);
+	assert_ok(iova_space_create(&config, &s->space));
+	for (unsigned i = 0; i < LIVES; i++) {
+		c.min = live[i] * PAGE;
+		c.limit = (live[i] + 4) * PAGE - 1;
+		c.guard = flags & IOVA_SPACE_TRACKED && !i ? 2 * PAGE : 0;
+		assert_ok(iova_alloc_constrained(s->space, &c, &iova));
+	}
+	beyond.extent = (struct iova_extent){ 1000 * PAGE, 1001 * PAGE };
+	assert_ok(iova_reserve(s->space, &beyond));
+	assert_ok(iova_reserve(s->space, &resv));
+	assert_ok(iova_check(s->space, test_print, &s->said));
+	assert_int_equal(s->said.size, 0);
+}
+
+/* CORRUPT, with this among what is said; silent, the same. */
+static void subject_seen(struct subject *s, const char *verdict)
+{
+	assert_rc(iova_check(s->space, test_print, &s->said), IOVA_ERR_CORRUPT);
+	if (!strstr(s->said.data, verdict))
+		fail_msg("not \"%s\" but:\n%s", verdict, s->said.data);
+	assert_rc(iova_check(s->space, NULL, NULL), IOVA_ERR_CORRUPT);
+	test_text_free(&s->said);
+	iova_space_destroy(s->space);
+	assert_true(test_memory_clean(&s->memory));
+}
+
+static void give(struct subject *s, uint64_t pfn, uint64_t length)
+{
+	assert_true(s->space->engine.ops->give(&s->space->engine, (struct iova_span){ pfn, length }));
+}
+
+static void put(struct iova_spantree *tree, uint64_t pfn, uint64_t length)
+{
+	struct iova_spantree_path path;
+	bool found = iova_spantree_seek(tree, pfn, &path);
+
+	iova_spantree_insert(tree, &path, found, (struct iova_span){ pfn, length });
+}
+
+/* The span that holds pfn gets other bounds. */
+static void move(struct iova_spantree *tree, uint64_t pfn, uint64_t start, uint64_t length)
+{
+	struct iova_spantree_path path;
+
+	assert_true(iova_spantree_seek(tree, pfn, &path));
+	iova_spantree_replace(tree, &path, (struct iova_span){ start, length });
+}
+
+static void the_trees(void **state)
+{
+	struct subject s;
+
+	(void)state;
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->rbtree.tree.total++;
+	subject_seen(&s, "engine: the tree's counts");
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	move(&s.space->rbtree.tree, 64, 64, 6);
+	put(&s.space->rbtree.tree, 70, 10);
+	subject_seen(&s, "engine: two free extents that touch");
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->holes.total++;
+	subject_seen(&s, "holes: the tree's counts");
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->ledger.spans++;
+	subject_seen(&s, "ledger: the tree's counts");
+}
+
+static void free_and_something_else(void **state)
+{
+	static const struct {
+		uint64_t pfn, length;
+		const char *verdict;
+	} cases[] = {
+		{ 4, 4, "0x4000-0x7fff: free outside the aperture" },
+		{ 14, 2, "0xe000-0x11fff: free outside the aperture" },
+		{ 80, 4, "0x40000-0x53fff: free outside the aperture" },
+		{ 100, 1, "0x64000-0x64fff: free outside the aperture" },
+		{ 48, 1, "0x30000-0x30fff: free and reserved" },
+		{ 41, 1, "0x29000-0x29fff: free and live" },
+		{ 25, 1, "0x19000-0x27fff: free and in a guard" },
+		{ 19, 1, "0x13000-0x13fff: free and in a guard" },
+	};
+	struct subject s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		subject_open(&s, IOVA_SPACE_TRACKED);
+		give(&s, cases[i].pfn, cases[i].length);
+		subject_seen(&s, cases[i].verdict);
+	}
+}
+
+static void live_and_something_else(void **state)
+{
+	static const struct {
+		uint64_t pfn, length;
+		const char *verdict;
+	} cases[] = {
+		{ 4, 1, "0x4000-0x4fff: live outside the aperture" },
+		{ 100, 1, "0x64000-0x64fff: live outside the aperture" },
+		{ 79, 2, "0x4f000-0x50fff: live outside the aperture" },
+		{ 48, 1, "0x30000-0x30fff: live and reserved" },
+		{ 24, 1, "0x14000-0x17fff: another live range in its guard" },
+		{ 19, 1, "0x14000-0x17fff: another live range in its guard" },
+		{ 66, 1, "0x40000-0x4ffff: free and live" },
+		{ 25, 1, "ledger: live ranges are miscounted" },
+	};
+	struct subject s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		subject_open(&s, IOVA_SPACE_TRACKED);
+		iova_ledger_add(s.space, (struct iova_span){ cases[i].pfn, cases[i].length }, 0, NULL);
+		subject_seen(&s, cases[i].verdict);
+	}
+}
+
+static void counts(void **state)
+{
+	static const uint32_t kinds[] = { IOVA_SPACE_TRACKED, IOVA_SPACE_CHECKED, 0 };
+	struct subject s;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		subject_open(&s, kinds[i]);
+		s.space->live_granules++;
+		subject_seen(&s, i < 2 ? "ledger: live ranges are miscounted" : "space: live granules are miscounted");
+	}
+	subject_open(&s, IOVA_SPACE_CHECKED);
+	s.space->live_ranges--;
+	subject_seen(&s, "ledger: live ranges are miscounted");
+}
+
+/* What is in no set must be a guard's, or live where that is not known. */
+static void what_is_lost(void **state)
+{
+	static const uint32_t kinds[] = { IOVA_SPACE_TRACKED, IOVA_SPACE_CHECKED, 0 };
+	struct subject s;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		subject_open(&s, kinds[i]);
+		s.space->engine.ops->take(&s.space->engine, (struct iova_span){ 70, 3 });
+		subject_seen(&s, i < 2 ? "0x46000-0x48fff: neither free, live, reserved nor a guard"
+				       : "space: live granules are miscounted");
+	}
+}
+
+static void reservations(void **state)
+{
+	struct iova_resv_record *first;
+	struct iova_spantree_path path;
+	struct subject s;
+
+	(void)state;
+	subject_open(&s, 0);
+	first = s.space->resv_first;
+	s.space->resv_first = first->next;
+	first->next->next = first;
+	first->next = NULL;
+	subject_seen(&s, "reservations: out of order");
+	subject_open(&s, 0);
+	s.space->resv_count++;
+	subject_seen(&s, "reservations: miscounted");
+	subject_open(&s, 0);
+	put(&s.space->holes, 52, 1);
+	subject_seen(&s, "holes: more than the reservations");
+	subject_open(&s, 0);
+	assert_true(iova_spantree_seek(&s.space->holes, 48, &path));
+	iova_spantree_remove(&s.space->holes, &path);
+	subject_seen(&s, "0x30000-0x31fff: reserved and no hole");
+	subject_open(&s, 0);
+	move(&s.space->holes, 48, 49, 1);
+	subject_seen(&s, "0x30000-0x31fff: reserved and no hole");
+	subject_open(&s, 0);
+	move(&s.space->holes, 48, 48, 1);
+	subject_seen(&s, "0x30000-0x31fff: reserved and no hole");
+}
+
+static void stocks(void **state)
+{
+	struct subject s;
+
+	(void)state;
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->stock.extents += 100000;
+	subject_seen(&s, "stock: a pool has less than it should");
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->stock.live += 100000;
+	subject_seen(&s, "stock: a pool has less than it should");
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->stock.extents = 0;
+	subject_seen(&s, "stock: freeing everything could need more records");
+	subject_open(&s, 0);
+	s.space->stock.holes = 0;
+	subject_seen(&s, "stock: freeing everything could need more records");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_trees),	cmocka_unit_test(free_and_something_else),
+		cmocka_unit_test(counts),	cmocka_unit_test(live_and_something_else),
+		cmocka_unit_test(what_is_lost), cmocka_unit_test(reservations),
+		cmocka_unit_test(stocks),
+	};
+
+	return SUITE_RUN("check", tests);
+}
