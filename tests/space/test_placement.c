@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * What the placements promise beyond the model.
+ * What the placements promise beyond the model: that a best fit is found where
+ * there is one, and that random places are spread evenly.
  */
 #include "space_suite.h"
 
@@ -29,10 +30,36 @@ static void best_fit_of_more_than_2_to_the_32_granules(void **state)
 	iova_space_destroy(space);
 }
 
+/* 5 places for 4 of 8 granules: none, the last one neither, comes up more often
+ * than chance lets it. */
+static void random_places_are_even(void **state)
+{
+	enum { PLACES = 5, DRAWS = 10000 };
+	struct iova_space_config config = test_config(8 * PAGE, 16 * PAGE - 1, 0, NULL);
+	struct iova_space *space;
+	unsigned seen[PLACES] = { 0 };
+
+	(void)state;
+	config.placement = IOVA_PLACE_RANDOM;
+	config.seed = 1;
+	assert_ok(iova_space_create(&config, &space));
+	for (unsigned i = 0; i < DRAWS; i++) {
+		uint64_t iova;
+
+		assert_ok(iova_alloc(space, 4 * PAGE, 0, UINT64_MAX, &iova));
+		assert_ok(iova_free(space, iova, 4 * PAGE));
+		seen[iova / PAGE - 8]++;
+	}
+	for (unsigned i = 0; i < PLACES; i++)
+		assert_in_range(seen[i], DRAWS / PLACES - 250, DRAWS / PLACES + 250);
+	iova_space_destroy(space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(best_fit_of_more_than_2_to_the_32_granules),
+		cmocka_unit_test(random_places_are_even),
 	};
 
 	return SUITE_RUN("placement", tests);
