@@ -71,11 +71,11 @@ static struct iova_space_config some_config(struct fuzz_input *input)
 }
 
 static void put_header(unsigned char header[IOVA_SNAPSHOT_HEADER_BYTES], const struct iova_space_config *config,
-		       uint32_t flags)
+		       struct fuzz_input *input)
 {
 	memcpy(header, IOVA_SNAPSHOT_MAGIC, 8);
-	iova_snapshot_put32(header + 8, IOVA_SNAPSHOT_VERSION);
-	iova_snapshot_put32(header + 12, flags);
+	iova_snapshot_put32(header + 8, fuzz_choose(input, 256) < 255 ? IOVA_SNAPSHOT_VERSION : 2);
+	iova_snapshot_put32(header + 12, (uint32_t)fuzz_choose(input, 5));
 	iova_snapshot_put64(header + 16, config->aperture.start);
 	iova_snapshot_put64(header + 24, config->aperture.last);
 	iova_snapshot_put64(header + 32, config->granule);
@@ -143,7 +143,7 @@ static void make_records(struct fuzz_input *input, struct iova_space_config *con
 	unsigned char header[IOVA_SNAPSHOT_HEADER_BYTES];
 
 	*config = some_config(input);
-	put_header(header, config, (uint32_t)fuzz_choose(input, 4));
+	put_header(header, config, input);
 	test_append(text, header, sizeof(header));
 	test_append(text, input->data + input->at, input->size - input->at);
 	make_end(text);
@@ -331,7 +331,8 @@ static void must_become_empty(struct iova_space *space, const struct iova_space_
 			return;
 		rc = iova_free(space, extent->start, extent->last - extent->start + 1);
 		if (rc)
-			fuzz_fail("live 0x%" PRIx64 "-0x%" PRIx64 " cannot be freed: %d", extent->start, extent->last, rc);
+			fuzz_fail("live 0x%" PRIx64 "-0x%" PRIx64 " cannot be freed: %d", extent->start, extent->last,
+				  rc);
 	}
 	must_be_sound(space, "all freed");
 	if (iova_unreserve_owner(space, NULL, &gone))

@@ -1,146 +1,214 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * No search scans. A space with many holes that are long enough and hold no
- * aligned range, and one that does at the far end from where the search comes:
- * the steps that the engine counts grow with the logarithm of the holes.
+ * What the costs that <iova/space.h> states are through the public functions,
+ * in steps of the engine: up to 10^5 holes that are long enough and hold no
+ * aligned range, one that does at the far end, in an aperture of 2^55 granules.
  */
-#include "space_internal.h"
 #include "space_suite.h"
 
-#define MAX UINT64_MAX
+#include "space_internal.h"
 
-/*
- * The most steps that a search of a tree of n extents may take: itself; at each
- * level a node on the way down, and where a limit clips the path another one
- * beside it; the spans of two leaves. A level divides n by the least fill.
- */
-static uint64_t steps_most(uint64_t extents)
-{
-	uint64_t levels = 1;
+#define GRANULE UINT64_C(512)
+#define PERIOD	4u /* alignments from hole to hole */
 
-	for (extents /= IOVA_SPANTREE_LEAF_MIN; extents > 1; extents /= IOVA_SPANTREE_MIN)
-		levels++;
-	return 1 + 2 * levels + 2 * IOVA_SPANTREE_LEAF;
-}
+static const uint64_t counts[] = { 1000, 10000, 100000 };
 
-static uint64_t steps_of(struct iova_space *space)
-{
-	return space->engine.ops->steps(&space->engine);
-}
-
-struct field {
+/* The holes in the order of their addresses: a tenth that are good, then the
+ * bad ones, of which one end is good, and a tenth that are good again. */
+struct holes {
 	struct iova_space *space;
-	struct test_memory memory;
-	uint64_t holes, align; /* a number; granules */
-	uint64_t base;	       /* where hole 0's block starts */
-	uint64_t good;	       /* the number of the hole with room */
+	uint64_t count, outside;
+	uint64_t align, length; /* granules */
+	bool upwards;
+	uint64_t far; /* bytes: the only answer inside */
 };
 
-/* Blocks of two alignments, live but for a hole of one alignment's length. It
- * starts a granule above an aligned one, so that it is long enough for what is
- * looked for and holds nothing of that length aligned, but for the good one. */
-static void field_open(struct field *f, uint64_t holes, unsigned order, bool top_down)
+/* Steps of one find at most: down to the edge of the bounds, up, and down
+ * again; a level for each three bits of the number of extents, thirty extents
+ * in a leaf. */
+static uint64_t find_most(const struct holes *h)
 {
-	uint64_t align = (uint64_t)1 << order, block = 2 * align * PAGE;
-	struct iova_space_config config;
+	uint64_t levels = 0;
 
-	memset(f, 0, sizeof(*f));
-	test_memory_init(&f->memory);
-	f->holes = holes;
-	f->align = align;
-	f->base = block;
-	f->good = top_down ? 0 : holes - 1;
-	config = test_config(f->base, f->base + holes * block - 1, 0, &f->memory);
-	config.placement = top_down ? IOVA_PLACE_TOP_DOWN : IOVA_PLACE_BOTTOM_UP;
-	assert_ok(iova_space_create(&config, &f->space));
-	for (uint64_t i = 0; i < holes; i++) {
-		uint64_t at = f->base + i * block;
-
-		if (i == f->good) {
-			assert_ok(iova_alloc_at(f->space, at + align * PAGE, align * PAGE, NULL));
-			continue;
-		}
-		assert_ok(iova_alloc_at(f->space, at, PAGE, NULL));
-		assert_ok(iova_alloc_at(f->space, at + (align + 1) * PAGE, (align - 1) * PAGE, NULL));
-	}
+	for (uint64_t left = h->count + 2 * h->outside + 1; left >= 8; left >>= 3)
+		levels++;
+	return 2 * (levels + IOVA_SPANTREE_LEAF + 1) + 1;
 }
 
-static void field_close(struct field *f)
+static uint64_t hole_pfn(const struct holes *h, uint64_t i)
 {
-	iova_space_destroy(f->space);
-	assert_true(test_memory_clean(&f->memory));
+	return (i + 1) * PERIOD * h->align;
 }
 
-/* Steps of one allocation that must get the good hole, or nothing. */
-static uint64_t search(struct field *f, uint64_t granules, uint64_t min, uint64_t limit, bool fits)
+/* Makes all between at and the hole i live; returns where the hole ends. */
+static uint64_t dig(struct holes *h, uint64_t i, uint64_t at)
 {
-	struct iova_constraints c = test_constraints(granules * PAGE);
-	uint64_t before = steps_of(f->space), iova = 0, steps;
-	int rc;
+	bool inside = i >= h->outside && i < h->outside + h->count;
+	bool good = inside ? hole_pfn(h, i) * GRANULE == h->far : true;
+	uint64_t start = hole_pfn(h, i) + !good;
 
-	c.align = f->align * PAGE;
-	c.min = min;
-	c.limit = limit;
-	rc = iova_alloc_constrained(f->space, &c, &iova);
-	steps = steps_of(f->space) - before;
-	assert_rc(rc, fits ? IOVA_OK : IOVA_ERR_NOSPC);
-	if (fits) {
-		assert_int_equal(iova, f->base + f->good * 2 * f->align * PAGE);
-		assert_ok(iova_free(f->space, iova, granules * PAGE));
+	assert_ok(iova_alloc_at(h->space, at * GRANULE, (start - at) * GRANULE, NULL));
+	return good ? start + h->length : start + h->align - 1 + h->length - 1;
+}
+
+static struct holes dig_all(uint64_t count, unsigned order, bool upwards)
+{
+	struct iova_space_config config = test_config(0, UINT64_MAX, 0, NULL);
+	struct holes h = { .count = count, .outside = count / 10, .upwards = upwards };
+	uint64_t whole = count + 2 * h.outside, at = 0;
+
+	h.align = UINT64_C(1) << order;
+	h.length = h.align / 2;
+	h.far = hole_pfn(&h, upwards ? h.outside + count - 1 : h.outside) * GRANULE;
+	config.granule = GRANULE;
+	assert_ok(iova_space_create(&config, &h.space));
+	for (uint64_t i = 0; i < whole; i++)
+		at = dig(&h, i, at);
+	assert_ok(iova_alloc_at(h.space, at * GRANULE, UINT64_MAX - at * GRANULE, NULL));
+	return h;
+}
+
+/* Bounds inside which only the far hole is good: they cut what is beside. */
+static uint64_t lowest_byte(const struct holes *h)
+{
+	return (hole_pfn(h, h->outside - 1) + 1) * GRANULE;
+}
+
+static uint64_t highest_byte(const struct holes *h)
+{
+	return (hole_pfn(h, h->outside + h->count) + h->length - 1) * GRANULE - 1;
+}
+
+static struct iova_constraints aligned(const struct holes *h)
+{
+	struct iova_constraints c = test_constraints(h->length * GRANULE);
+
+	c.align = h->align * GRANULE;
+	c.placement = h->upwards ? IOVA_PLACE_BOTTOM_UP : IOVA_PLACE_TOP_DOWN;
+	return c;
+}
+
+/* The steps of an allocation, which is undone. error: what it must return. */
+static uint64_t steps_of(const struct holes *h, const struct iova_constraints *c, int error, uint64_t expected)
+{
+	uint64_t before = h->space->engine.ops->steps(&h->space->engine), steps, iova = 0;
+
+	assert_rc(iova_alloc_constrained(h->space, c, &iova), error);
+	steps = h->space->engine.ops->steps(&h->space->engine) - before;
+	if (!error) {
+		assert_true(iova == expected);
+		assert_ok(iova_free(h->space, iova, c->length));
 	}
 	return steps;
 }
 
-enum { WHOLE, LIMIT, MIN, TOO_LONG, SEARCHES };
-
-/* The whole way, with a limit and with a min inside a hole in the middle, and a
- * failure, which costs no more than a success. */
-static void measure(uint64_t holes, unsigned order, bool top_down, uint64_t steps[SEARCHES])
+/* The far hole, with both bounds, with the near one alone, and as the plain
+ * function finds it below a limit in the middle; then the same without it. */
+static void far_hole(const struct holes *h)
 {
-	struct field f;
-	uint64_t middle;
+	struct iova_constraints c = aligned(h);
+	uint64_t before, iova;
 
-	field_open(&f, holes, order, top_down);
-	middle = f.base + (holes / 2 * 2 * f.align + f.align / 2) * PAGE + 7;
-	/* Top-down the good hole is below the middle, bottom-up above it. */
-	steps[WHOLE] = search(&f, f.align, 0, MAX, true);
-	steps[LIMIT] = search(&f, f.align, 0, middle, top_down);
-	steps[MIN] = search(&f, f.align, middle, MAX, !top_down);
-	steps[TOO_LONG] = search(&f, f.align + 1, 0, MAX, false);
-	field_close(&f);
-	for (int i = 0; i < SEARCHES; i++)
-		assert_true(steps[i] > 0 && steps[i] <= steps_most(holes));
+	c.min = lowest_byte(h);
+	c.limit = highest_byte(h);
+	assert_in_range(steps_of(h, &c, 0, h->far), 1, find_most(h));
+	if (h->upwards) {
+		c.limit = 0;
+	} else {
+		c.min = 0;
+		before = h->space->engine.ops->steps(&h->space->engine);
+		assert_ok(iova_alloc(h->space, c.length, c.align, c.limit, &iova));
+		assert_in_range(h->space->engine.ops->steps(&h->space->engine) - before, 1, find_most(h));
+		assert_true(iova == h->far);
+		assert_ok(iova_free(h->space, iova, c.length));
+	}
+	assert_in_range(steps_of(h, &c, 0, h->far), 1, find_most(h));
+	assert_ok(iova_alloc_at(h->space, h->far, c.length, NULL));
+	c.min = lowest_byte(h);
+	c.limit = highest_byte(h);
+	assert_in_range(steps_of(h, &c, IOVA_ERR_NOSPC, 0), 1, find_most(h));
+	assert_ok(iova_free(h->space, h->far, c.length));
 }
 
-static void steps_grow_with_the_logarithm(void **state)
+/* First below prefer_limit, where nothing is, then below limit: two finds. */
+static void preferred(const struct holes *h)
+{
+	struct iova_constraints c = aligned(h);
+
+	c.min = lowest_byte(h);
+	c.prefer_limit = h->upwards ? h->far - 1 : highest_byte(h);
+	c.limit = h->upwards ? highest_byte(h) : 0;
+	if (!h->upwards)
+		assert_ok(iova_alloc_at(h->space, h->far, c.length, NULL));
+	assert_in_range(steps_of(h, &c, 0, h->upwards ? h->far : hole_pfn(h, h->count + 2 * h->outside - 1) * GRANULE),
+			2, 2 * find_most(h));
+	if (!h->upwards)
+		assert_ok(iova_free(h->space, h->far, c.length));
+}
+
+/* 64 leaves, each reached anew, and the one that is looked for after them. */
+static void best_fit(const struct holes *h)
+{
+	struct iova_constraints c = aligned(h);
+
+	c.placement = IOVA_PLACE_BEST_FIT;
+	c.min = lowest_byte(h);
+	c.limit = highest_byte(h);
+	assert_in_range(steps_of(h, &c, 0, h->far), 1, (IOVA_SPANTREE_BEST + 2) * find_most(h) / 2);
+}
+
+static void costs_grow_with_the_logarithm(void **state)
 {
 	static const unsigned orders[] = { 6, 9, 18 };
-	static const uint64_t counts[] = { 1000, 10000, 100000 };
 
 	(void)state;
-	for (size_t o = 0; o < 3; o++)
-		for (int top_down = 0; top_down < 2; top_down++) {
-			uint64_t first[SEARCHES] = { 0 }, steps[SEARCHES];
+	for (unsigned k = 0; k < 3; k++)
+		for (unsigned n = 0; n < 3; n++)
+			for (int upwards = 0; upwards < 2; upwards++) {
+				struct holes h = dig_all(counts[n], orders[k], upwards);
 
-			for (size_t n = 0; n < 3; n++) {
-				measure(counts[n], orders[o], top_down, steps);
-				printf("%s align 2^%u, %6llu holes: %llu steps, with a limit %llu, a min %llu, too long %llu\n",
-				       top_down ? "top-down " : "bottom-up", orders[o], (unsigned long long)counts[n],
-				       (unsigned long long)steps[WHOLE], (unsigned long long)steps[LIMIT],
-				       (unsigned long long)steps[MIN], (unsigned long long)steps[TOO_LONG]);
-				if (!n)
-					memcpy(first, steps, sizeof(first));
+				far_hole(&h);
+				preferred(&h);
+				best_fit(&h);
+				assert_ok(iova_check(h.space, NULL, NULL));
+				iova_space_destroy(h.space);
 			}
-			/* log(10^5) is 5/3 of log(10^3). */
-			for (int i = 0; i < SEARCHES; i++)
-				assert_true(steps[i] <= 2 * first[i]);
+}
+
+/* Alignments that are no power of two, and a phase: eight extents are tried,
+ * then one is found that is surely long enough. */
+static void odd_alignments_try_a_few(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 3; n++)
+		for (int upwards = 0; upwards < 2; upwards++) {
+			struct holes h = dig_all(counts[n], 9, upwards);
+			struct iova_constraints c = aligned(&h);
+			uint64_t last = hole_pfn(&h, h.count + 2 * h.outside - 1) + h.length;
+			uint64_t sure = (upwards ? last : 0) * GRANULE, steps, iova;
+
+			/* The sure extent: from the last hole on, or up to the first. */
+			assert_ok(iova_free(h.space, sure, upwards ? UINT64_MAX - sure : hole_pfn(&h, 0) * GRANULE));
+			/* As long as the bad holes, which start at 1 modulo
+			 * 2^9. No power of two divides what is asked for. */
+			c.length = (h.align - 1 + h.length - 1) * GRANULE;
+			c.align = 3 * h.align * GRANULE;
+			c.phase = 3 * GRANULE;
+			steps = h.space->engine.ops->steps(&h.space->engine);
+			assert_ok(iova_alloc_constrained(h.space, &c, &iova));
+			steps = h.space->engine.ops->steps(&h.space->engine) - steps;
+			assert_true(iova % c.align == c.phase);
+			assert_true(upwards ? iova > sure - h.length * GRANULE : iova < hole_pfn(&h, 0) * GRANULE);
+			assert_in_range(steps, 9, 10 * find_most(&h));
+			iova_space_destroy(h.space);
 		}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(steps_grow_with_the_logarithm),
+		cmocka_unit_test(costs_grow_with_the_logarithm),
+		cmocka_unit_test(odd_alignments_try_a_few),
 	};
 
 	return SUITE_RUN("steps", tests);
