@@ -77,7 +77,7 @@ static bool search_window(struct iova_space *space, const struct iova_fit *fit, 
 
 static bool search_up_to(struct iova_space *space, const struct iova_fit *fit, uint64_t hi, uint64_t *pfn)
 {
-	uint64_t at, below;
+	uint64_t at;
 
 	switch (fit->placement) {
 	case IOVA_PLACE_BOTTOM_UP:
@@ -85,9 +85,11 @@ static bool search_up_to(struct iova_space *space, const struct iova_fit *fit, u
 	case IOVA_PLACE_BEST_FIT:
 		return search_window(space, fit, fit->lo, hi, IOVA_SPAN_BEST_FIT, pfn);
 	case IOVA_PLACE_RANDOM:
-		at = fit->lo + random_below(space, hi - fit->lo + 1);
-		below = hi - at < fit->length ? hi : at + fit->length - 1;
-		return search_window(space, fit, fit->lo, below, IOVA_SPAN_HIGHEST, pfn) ||
+		if (hi - fit->lo < fit->length - 1)
+			return false;
+		/* Each start that the window has room for is as likely. */
+		at = fit->lo + random_below(space, hi - fit->lo - (fit->length - 1) + 1);
+		return search_window(space, fit, fit->lo, at + fit->length - 1, IOVA_SPAN_HIGHEST, pfn) ||
 		       search_window(space, fit, at + 1, hi, IOVA_SPAN_LOWEST, pfn);
 	default:
 		return search_window(space, fit, fit->lo, hi, IOVA_SPAN_HIGHEST, pfn);

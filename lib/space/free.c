@@ -32,14 +32,15 @@ static int free_ledgered(struct iova_space *space, struct iova_span span, bool w
 
 /* A free of which only the free and the reserved granules are known. A range
  * that was never allocated as one may go unseen, but never breaks the space:
- * no more extents are made than there are records for. */
+ * no more extents are made than there are records for, those that reservations
+ * will leave when they go included (stock.c). */
 static int free_plain(struct iova_space *space, struct iova_span span, bool whole)
 {
 	struct iova_span hole, free;
 	bool reserved = iova_spantree_next(&space->holes, span.start, &hole) && hole.start <= iova_span_last(span);
 
 	if (whole && !reserved && span.length <= space->live_granules && space->live_ranges &&
-	    space->engine.ops->extents(&space->engine) < space->stock.extents &&
+	    space->engine.ops->extents(&space->engine) + 2 * space->resv_count < space->stock.extents &&
 	    space->engine.ops->give(&space->engine, span))
 		return 0;
 	if (reserved && iova_span_contains(hole, span.start))

@@ -4,15 +4,28 @@
  * allocated or reserved, where failing is harmless, so that freeing never
  * fails.
  *
- * How many free extents can there be? Let V ranges be live, R reservations
- * listed and E extents free now. Every extent but the topmost has a live range
- * or a reservation above it. Freeing f ranges adds at most f extents and two
- * for each hole that a guard reached across; taking all reservations away adds
- * at most two for each. So there are never more than either of
+ * How many free extents can there be? Let V ranges be live, R reservations be
+ * listed and E extents be free, and let U of the reservations have something
+ * that is not free behind their last granule. Between two free extents lies a
+ * live range or a reservation, so
  *
- *     E + f + 4R      V - f + R + 1
+ *     E <= V + R + 1
  *
- * and their sum is free of f: extents <= (V + E + 5R + 1) / 2.
+ * and V + E + R + U never grows while ranges are freed and reservations taken
+ * away: what either leaves free is one piece, or several with other
+ * reservations between them. The first piece adds one to E, for the V or the R
+ * that went; each other one begins behind a reservation that now no longer
+ * counts in U. (Guards lie beside their live ranges, so what they keep of a
+ * piece is at its ends.) Both together: from a state on, until the next
+ * allocation or reservation, 2E is at most this state's V + E + R + U + 1, and
+ * U is at most R.
+ *
+ * Where the space does not know its live ranges one by one, a wrong free may
+ * make V less than it is, and only E + R + U, the most that taking reservations
+ * away can make of E, can be relied on. free.c refuses what would bring it
+ * above the stock. For it never to refuse a right free, the stock holds 2R more:
+ *
+ *     extents <= (V + E + 2R + 1) / 2 + 2R
  */
 #include "arith.h"
 #include "assert.h"
@@ -22,7 +35,7 @@
 
 static uint64_t extents_most(uint64_t live, uint64_t extents, uint64_t reservations)
 {
-	return (live + extents + 5 * reservations + 1) / 2 + 1;
+	return (live + extents + 6 * reservations + 1) / 2 + 1;
 }
 
 struct iova_stock iova_stock_most(uint64_t live, uint64_t reservations)
@@ -69,6 +82,13 @@ static void stock_raise(struct iova_stock *stock, const struct iova_stock *least
 	stock->holes = stock->holes > least->holes ? stock->holes : least->holes;
 }
 
+static void stock_lower(struct iova_stock *stock, const struct iova_stock *most)
+{
+	stock->extents = stock->extents < most->extents ? stock->extents : most->extents;
+	stock->live = stock->live < most->live ? stock->live : most->live;
+	stock->holes = stock->holes < most->holes ? stock->holes : most->holes;
+}
+
 /* What the space needs now for so many more, its promise of live ranges
  * included, whose number of extents may be anything by then. */
 static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv)
@@ -78,6 +98,8 @@ static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_li
 	struct iova_stock need = { extents_most(live, extents, holes), live, holes };
 	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
 
+	if (need.extents < extents + 2 * holes + 1) /* only after wrong frees: V is too small */
+		need.extents = extents + 2 * holes + 1;
 	if (space->live_promised)
 		stock_raise(&need, &promised);
 	return need;
@@ -89,11 +111,29 @@ static bool stock_suffices(const struct iova_space *space, const struct iova_sto
 	       (need->live <= space->stock.live || !space->ledgered);
 }
 
+/* U: reservations with something that is not free behind their last granule. */
+static uint64_t resv_enclosed(struct iova_space *space)
+{
+	uint64_t enclosed = 0;
+
+	for (const struct iova_resv_record *record = space->resv_first; record; record = record->next) {
+		struct iova_span span, free;
+
+		if (iova_resv_span(space, record->resv.extent, &span))
+			enclosed += !space->engine.ops->next(&space->engine, iova_span_last(span) + 1, &free) ||
+				    free.start > iova_span_last(span) + 1;
+	}
+	return enclosed;
+}
+
 bool iova_stock_holds(struct iova_space *space)
 {
-	struct iova_stock need = stock_needed(space, 0, 0);
+	uint64_t extents = space->engine.ops->extents(&space->engine);
+	uint64_t more = space->resv_count + resv_enclosed(space); /* R + U */
 
-	return stock_suffices(space, &need);
+	return (space->live_ranges + extents + more + 1) / 2 <= space->stock.extents &&
+	       extents + more <= space->stock.extents && space->resv_count <= space->stock.holes &&
+	       (space->live_ranges <= space->stock.live || !space->ledgered);
 }
 
 bool iova_stock_allows(struct iova_space *space)
@@ -102,7 +142,7 @@ bool iova_stock_allows(struct iova_space *space)
 
 	if (space->live_ranges >= space->live_most)
 		return false;
-	return !(space->flags & IOVA_SPACE_ATOMIC) || stock_suffices(space, &need);
+	return stock_suffices(space, &need) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
 }
 
 static uint64_t with_spare(uint64_t have, uint64_t need)
@@ -163,8 +203,10 @@ int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t mo
 
 		if (stock_suffices(space, &need))
 			return 0;
-		if (space->flags & IOVA_SPACE_ATOMIC && more_live && !(flags & IOVA_STOCK_PREFILL))
-			return IOVA_ERR_NOMEM; /* an allocation lives on the prefill alone */
+		/* A placed space comes here after wrong frees alone; in an
+		 * ATOMIC one an allocation lives on the prefill. */
+		if (space->placed || (space->flags & IOVA_SPACE_ATOMIC && more_live && !(flags & IOVA_STOCK_PREFILL)))
+			return IOVA_ERR_NOMEM;
 		target = (struct iova_stock){ with_spare(space->stock.extents, need.extents),
 					      with_spare(space->stock.live, space->ledgered ? need.live : 0),
 					      with_spare(space->stock.holes, need.holes) };
@@ -211,9 +253,14 @@ static void stock_close(struct iova_space *space)
 {
 	struct iova_pool *pool[IOVA_STOCK_POOLS];
 	size_t items[IOVA_STOCK_POOLS];
+	struct iova_stock need;
 
 	space->live_promised = 0;
-	space->stock = stock_needed(space, 0, 0);
+	/* What was enough for an earlier state is enough for all that frees
+	 * made of it, and may be less than the formula wants for this one: to
+	 * raise the stock here would be a lie. */
+	need = stock_needed(space, 0, 0);
+	stock_lower(&space->stock, &need);
 	iova_stock_pools(space, &space->stock, pool, items);
 	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)
 		while (iova_pool_close(pool[i], items[i]))

@@ -55,7 +55,8 @@ static bool leaf_lowest(struct search *search, struct iova_spantree_leaf *leaf)
 	return false;
 }
 
-/* Keeps the shortest; true where the search may end. */
+/* Keeps the shortest; true where the search may end: never with none, because a
+ * run of IOVA_SPANTREE_RUN_MAX may be too short after all. */
 static bool leaf_best(struct search *search, struct iova_spantree_leaf *leaf)
 {
 	for (unsigned i = 0; i < leaf->count; i++) {
@@ -69,7 +70,9 @@ static bool leaf_best(struct search *search, struct iova_spantree_leaf *leaf)
 		search->best = *search->path;
 		search->best.index = i;
 	}
-	return (search->found && search->shortest == search->query->length) || !--search->leaves;
+	if (search->leaves)
+		search->leaves--;
+	return search->found && (!search->leaves || search->shortest == search->query->length);
 }
 
 static bool leaf_search(struct search *search)

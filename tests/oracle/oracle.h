@@ -14,7 +14,7 @@
 
 #include <iova/iova.h>
 
-#define ORACLE_ORIGIN 32
+#define ORACLE_ORIGIN 64
 
 struct oracle_live {
 	uint64_t first, last; /* pfns */
