@@ -33,10 +33,15 @@ int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t al
 {
 	if (!length || align & (align - 1))
 		return IOVA_ERR_INVAL;
-	*fit = (struct iova_fit){ .length = iova_space_granules(space, length),
-				  .align = align >> space->shift ? align >> space->shift : 1,
-				  .placement = space->placement,
-				  .exact = true };
+	/* One by one: a whole struct is cleared by an instruction that takes
+	 * longer than all the rest of this. */
+	fit->length = iova_space_granules(space, length);
+	fit->align = align >> space->shift ? align >> space->shift : 1;
+	fit->phase = fit->boundary = fit->guard = 0;
+	fit->cookie = NULL;
+	fit->placement = space->placement;
+	fit->order = 0;
+	fit->exact = true;
 	if (fit->length > most_granules(space) || !fit_window(space, 0, limit, fit) ||
 	    fit->length > fit->hi - fit->lo + 1)
 		return IOVA_ERR_NOSPC;

@@ -63,7 +63,17 @@ static void runs_rise(struct iova_spantree *tree, const struct iova_spantree_pat
 	}
 }
 
-/* The longest run of order in path's leaf fell from was to now. */
+/* Whether run is the longest of order below path's node at level, or in its leaf
+ * where level is 0, because it is that of the order before already: none is
+ * longer at a higher order. */
+static bool run_persists(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned level,
+			 unsigned order, uint32_t run)
+{
+	return order && *kept_run(tree, path, level, order - 1) == run;
+}
+
+/* The longest run of order in path's leaf fell from was to now; those of lower
+ * orders are up to date. */
 static void run_lower(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned order, uint32_t was,
 		      uint32_t now)
 {
@@ -71,7 +81,8 @@ static void run_lower(struct iova_spantree *tree, const struct iova_spantree_pat
 		*kept_run(tree, path, level, order) = now;
 		if (level == tree->height || *kept_run(tree, path, level + 1, order) > was)
 			return;
-		now = inner_run(path->node[level], order);
+		if (!run_persists(tree, path, level + 1, order, now))
+			now = inner_run(path->node[level], order);
 		if (now == was)
 			return;
 	}
@@ -84,21 +95,22 @@ static void runs_fall(struct iova_spantree *tree, const struct iova_spantree_pat
 		      struct iova_span left, struct iova_span right)
 {
 	for (unsigned k = 0; k < tree->orders; k++) {
-		uint32_t before = span_run(was, k), kept, lower, upper;
+		uint32_t before = span_run(was, k), kept, now, other;
 
 		if (!before)
 			return;
 		kept = *kept_run(tree, path, 0, k);
 		if (before < kept)
 			continue;
-		lower = span_run(left, k);
-		upper = span_run(right, k);
-		upper = lower > upper ? lower : upper;
-		if (upper == kept)
+		now = span_run(left, k);
+		other = span_run(right, k);
+		now = now > other ? now : other;
+		if (now == kept)
 			continue;
-		upper = leaf_run(path->leaf, k);
-		if (upper != kept)
-			run_lower(tree, path, k, kept, upper);
+		if (!run_persists(tree, path, 0, k, now))
+			now = leaf_run(path->leaf, k);
+		if (now != kept)
+			run_lower(tree, path, k, kept, now);
 	}
 }
 

@@ -103,9 +103,9 @@ void iova_spantree_split(struct iova_spantree *tree, struct iova_spantree_path *
 void iova_spantree_join(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span);
 
 /* A span whose part within [lo, hi] holds the run. HIGHEST and LOWEST: the
- * highest or lowest such part. BEST_FIT: the shortest among those of the first
- * IOVA_SPANTREE_BEST leaves that hold one, and beyond them the one that lies
- * where the longest run is shortest.
+ * highest or lowest such part. BEST_FIT: the shortest among those of the leaf
+ * where the longest run is shortest and, unless it is of the length itself, of
+ * the first IOVA_SPANTREE_BEST leaves from above that hold one.
  *
  * O(log(spans)): each level is entered once along the clipped edge and once
  * for the find. Only for lengths of IOVA_SPANTREE_RUN_MAX and more it is

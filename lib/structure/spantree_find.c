@@ -8,10 +8,10 @@ struct search {
 	const struct iova_span_query *query;
 	struct iova_spantree_path *path;
 	uint32_t run; /* what a subtree must hold */
+	/* Of the best fit: */
 	unsigned leaves; /* left to compare */
 	bool found;
-	uint64_t shortest;
-	struct iova_spantree_path best; /* where shortest is, if found */
+	uint64_t shortest, start; /* the length of the part that fits, where its span starts; if found */
 };
 
 static bool fits(const struct iova_span_query *query, struct iova_span *span)
@@ -57,7 +57,7 @@ static bool leaf_lowest(struct search *search, struct iova_spantree_leaf *leaf)
 
 /* Keeps the shortest; true where the search may end: never with none, because a
  * run of IOVA_SPANTREE_RUN_MAX may be too short after all. */
-static bool leaf_best(struct search *search, struct iova_spantree_leaf *leaf)
+static bool leaf_best(struct search *search, const struct iova_spantree_leaf *leaf)
 {
 	for (unsigned i = 0; i < leaf->count; i++) {
 		struct iova_span span = leaf_span(leaf, i);
@@ -67,8 +67,7 @@ static bool leaf_best(struct search *search, struct iova_spantree_leaf *leaf)
 			continue;
 		search->found = true;
 		search->shortest = span.length;
-		search->best = *search->path;
-		search->best.index = i;
+		search->start = leaf->start[i];
 	}
 	if (search->leaves)
 		search->leaves--;
@@ -170,61 +169,88 @@ static bool walk(struct search *search)
 	}
 }
 
-/* Goes by the child whose longest run is the shortest that suffices, among
- * those wholly inside the bounds; false where the root has none. */
-static bool least_sufficient(struct search *search)
+/* The subtree wholly inside the bounds whose longest run is the shortest that
+ * suffices. */
+struct least {
+	void *node; /* NULL where there is none */
+	unsigned level;
+	uint32_t run;
+};
+
+/* Looks at every child on the way to edge, one of the bounds: between both ways
+ * lies all that is inside. */
+static void least_beside(struct search *search, uint64_t edge, struct least *least)
 {
 	const struct iova_span_query *query = search->query;
-	struct iova_spantree_path *path = search->path;
-	uint64_t end = UINT64_MAX; /* of the current subtree: where the next one starts */
+	uint64_t end = UINT64_MAX; /* of node: where the next one starts */
 	void *node = search->tree->root;
 
 	for (unsigned level = search->tree->height; level-- > 0;) {
 		struct iova_spantree_inner *inner = node;
 		const uint32_t *run = inner->run[query->order];
-		unsigned least = FANOUT;
+		unsigned edge_slot = inner_slot(inner, edge);
 
 		search->tree->steps++;
 		for (unsigned slot = 0; slot < inner->count; slot++) {
 			uint64_t next = slot + 1 < inner->count ? inner->key[slot + 1] : end;
 
-			if (run[slot] >= search->run && inner->key[slot] >= query->lo && next - 1 <= query->hi &&
-			    (least == FANOUT || run[slot] < run[least]))
-				least = slot;
+			if (run[slot] < search->run || (least->node && run[slot] >= least->run))
+				continue;
+			if (inner->key[slot] >= query->lo && next - 1 <= query->hi)
+				*least = (struct least){ inner->child[slot], level, run[slot] };
 		}
-		if (least == FANOUT)
-			return false;
-		if (least + 1 < inner->count)
-			end = inner->key[least + 1];
-		path->node[level] = inner;
-		path->slot[level] = (uint8_t)least;
-		node = inner->child[least];
+		if (edge_slot + 1 < inner->count)
+			end = inner->key[edge_slot + 1];
+		node = inner->child[edge_slot];
 	}
-	path->leaf = node;
-	return true;
+}
+
+/* The leaf where a longest run is shortest, going by subtrees; NULL where none
+ * is wholly inside the bounds. */
+static struct iova_spantree_leaf *least_sufficient(struct search *search)
+{
+	struct least least = { NULL, 0, 0 };
+
+	least_beside(search, search->query->hi, &least);
+	least_beside(search, search->query->lo, &least);
+	while (least.node && least.level) {
+		struct iova_spantree_inner *inner = least.node;
+		const uint32_t *run = inner->run[search->query->order];
+
+		search->tree->steps++;
+		least = (struct least){ NULL, least.level - 1, 0 };
+		for (unsigned slot = 0; slot < inner->count; slot++)
+			if (run[slot] >= search->run && (!least.node || run[slot] < least.run))
+				least = (struct least){ inner->child[slot], least.level, run[slot] };
+	}
+	return least.node;
+}
+
+/* The leaf by least_sufficient first: where every leaf has small spans and few
+ * hold one of the length itself, it is likely to. */
+static bool best_fit(struct search *search)
+{
+	struct iova_spantree_leaf *leaf = least_sufficient(search);
+
+	search->leaves = IOVA_SPANTREE_BEST + 1;
+	search->found = false;
+	if (!leaf || !leaf_best(search, leaf))
+		walk(search);
+	return search->found && iova_spantree_seek(search->tree, search->start, search->path);
 }
 
 bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query *query,
 			struct iova_spantree_path *path)
 {
-	struct search search = { .tree = tree,
-				 .query = query,
-				 .path = path,
-				 .run = clamp_run(query->length),
-				 .leaves = IOVA_SPANTREE_BEST };
+	struct search search;
 
 	iova_assert(query->length && query->lo <= query->hi && query->order < tree->orders);
+	search.tree = tree;
+	search.query = query;
+	search.path = path;
+	search.run = clamp_run(query->length);
 	tree->steps++;
 	if (tree->top[query->order] < search.run)
 		return false;
-	if (query->pick != IOVA_SPAN_BEST_FIT)
-		return walk(&search);
-	walk(&search);
-	if (!search.leaves && least_sufficient(&search)) {
-		search.leaves = 1;
-		leaf_best(&search, path->leaf);
-	}
-	if (search.found)
-		*path = search.best;
-	return search.found;
+	return query->pick == IOVA_SPAN_BEST_FIT ? best_fit(&search) : walk(&search);
 }

@@ -62,17 +62,14 @@ static inline uint32_t leaf_run(const struct iova_spantree_leaf *leaf, unsigned 
 	return clamp_run((uint64_t)(even > odd ? even : odd));
 }
 
-/* The longest run of an inner node; the runs of children that it lacks are 0. */
+/* The longest run of an inner node; those of children that it lacks are 0. */
 static inline uint32_t inner_run(const struct iova_spantree_inner *inner, unsigned order)
 {
-	const uint32_t *run = inner->run[order];
-	uint32_t even = 0, odd = 0; /* two, so that neither waits for the other */
+	uint32_t longest = 0;
 
-	for (unsigned i = 0; i < FANOUT; i += 2) {
-		even = run[i] > even ? run[i] : even;
-		odd = run[i + 1] > odd ? run[i + 1] : odd;
-	}
-	return even > odd ? even : odd;
+	for (unsigned i = 0; i < FANOUT; i++)
+		longest = inner->run[order][i] > longest ? inner->run[order][i] : longest;
+	return longest;
 }
 
 /* How many of an ascending list are at or below number: 0 to count. No branch
