@@ -40,9 +40,8 @@ static bool search_each(struct iova_space *space, const struct iova_fit *fit, st
 
 	for (unsigned tries = 0;; tries++) {
 		sure.length = tries == TRIES ? iova_fit_sure(fit) : 0;
-		if (sure.length && space->engine.ops->find(&space->engine, &sure, &span) &&
-		    place_in(space, fit, span, lowest, pfn))
-			return true;
+		if (sure.length && space->engine.ops->find(&space->engine, &sure, &span))
+			return place_in(space, fit, span, lowest, pfn);
 		if (!space->engine.ops->find(&space->engine, &query, &span))
 			return false;
 		if (place_in(space, fit, span, lowest, pfn))
@@ -71,8 +70,9 @@ static bool search_window(struct iova_space *space, const struct iova_fit *fit, 
 		return false;
 	if (!fit->exact)
 		return search_each(space, fit, query, pfn);
-	return space->engine.ops->find(&space->engine, &query, &span) &&
-	       iova_fit_place(fit, span, pick == IOVA_SPAN_LOWEST, pfn);
+	if (!space->engine.ops->find(&space->engine, &query, &span))
+		return false;
+	return iova_fit_place(fit, span, pick == IOVA_SPAN_LOWEST, pfn);
 }
 
 static bool search_up_to(struct iova_space *space, const struct iova_fit *fit, uint64_t hi, uint64_t *pfn)

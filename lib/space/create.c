@@ -107,12 +107,12 @@ static int space_fill(struct iova_space *space, const struct iova_stock *stock)
 
 	iova_stock_pools(space, stock, pool, items);
 	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++) {
-		size_t bytes = items[i] ? iova_pool_slab_bytes(pool[i], items[i]) : 0;
+		size_t bytes = iova_pool_slab_bytes(pool[i], items[i]);
 		void *memory;
 
 		if (!items[i])
 			continue;
-		memory = bytes ? iova_stock_alloc(space, bytes, 0) : NULL;
+		memory = iova_stock_alloc(space, bytes, 0);
 		if (!memory)
 			return IOVA_ERR_NOMEM;
 		iova_pool_add(pool[i], memory, items[i]);

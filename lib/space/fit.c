@@ -90,7 +90,8 @@ static void fit_derive(struct iova_fit *fit)
 	 * cannot cross it. */
 	if (fit->length == 1 || (power && !fit->phase && fit->length <= fit->align && fit->align <= fit->boundary))
 		fit->boundary = 0;
-	fit->exact = power && fit->align == (uint64_t)1 << fit->order && !fit->phase && !fit->boundary && !fit->guard;
+	/* The order is the alignment's only where there is no phase. */
+	fit->exact = fit->align == (uint64_t)1 << fit->order && !fit->boundary && !fit->guard;
 }
 
 /* Windows in granules: the request's, and the preferred one inside it. */

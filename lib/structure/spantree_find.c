@@ -236,7 +236,9 @@ static bool best_fit(struct search *search)
 	search->found = false;
 	if (!leaf || !leaf_best(search, leaf))
 		walk(search);
-	return search->found && iova_spantree_seek(search->tree, search->start, search->path);
+	if (!search->found)
+		return false;
+	return iova_spantree_seek(search->tree, search->start, search->path);
 }
 
 bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query *query,
