@@ -295,9 +295,20 @@ static void expand(struct search *s, int node)
 	pair_close(&p);
 }
 
-static void explore(const struct variant *v, uint64_t counts[DEPTH + 1])
+/* The states of so many calls and fewer; IOVA_TEST_CALLS makes it fewer where
+ * all would take minutes. */
+static int depth_wanted(void)
+{
+	uint64_t calls = test_env("IOVA_TEST_CALLS", DEPTH);
+
+	return calls < DEPTH ? (int)calls : DEPTH;
+}
+
+/* The number of states at each depth is the pinned one. */
+static void explore(const struct variant *v)
 {
 	struct search *s = calloc(1, sizeof(*s));
+	int depth = depth_wanted();
 	struct pair p;
 
 	assert_non_null(s);
@@ -308,16 +319,15 @@ static void explore(const struct variant *v, uint64_t counts[DEPTH + 1])
 	pair_open(&p, v);
 	arrive(s, -1, NULL, 0, &p);
 	pair_close(&p);
-	for (size_t n = 0; n < s->nodes && s->node[n].depth < DEPTH; n++)
+	for (size_t n = 0; n < s->nodes && s->node[n].depth < depth; n++)
 		expand(s, (int)n);
 	printf("%s placement %u flags %u base %llx: %zu calls, %zu transitions, states by depth:",
 	       v->library ? "library" : "model alone", v->placement, v->flags, (unsigned long long)v->base, s->calls,
 	       s->transitions);
-	for (int d = 0; d <= DEPTH; d++) {
+	for (int d = 0; d <= depth; d++)
 		printf(" %llu", (unsigned long long)s->counts[d]);
-		counts[d] = s->counts[d];
-	}
 	printf("\n");
+	assert_memory_equal(s->counts, pinned, (size_t)(depth + 1) * sizeof(pinned[0]));
 	free(s->node);
 	free(s);
 }
@@ -366,23 +376,18 @@ static void states_by_counting(void **state)
 static void states_by_the_model_alone(void **state)
 {
 	struct variant v = { 0, IOVA_PLACE_TOP_DOWN, IOVA_SPACE_TRACKED, false };
-	uint64_t counts[DEPTH + 1];
 
 	(void)state;
-	explore(&v, counts);
-	assert_memory_equal(counts, pinned, sizeof(pinned));
+	explore(&v);
 	v.placement = IOVA_PLACE_BOTTOM_UP;
-	explore(&v, counts);
-	assert_memory_equal(counts, pinned, sizeof(pinned));
+	explore(&v);
 }
 
 static void every_sequence(uint64_t base, uint32_t placement, uint32_t flags)
 {
 	struct variant v = { base, placement, flags, true };
-	uint64_t counts[DEPTH + 1];
 
-	explore(&v, counts);
-	assert_memory_equal(counts, pinned, sizeof(pinned));
+	explore(&v);
 }
 
 static void every_sequence_top_down(void **state)
@@ -416,7 +421,6 @@ static const struct call small_alphabet[] = {
 };
 #define SMALL  (sizeof(small_alphabet) / sizeof(small_alphabet[0]))
 #define FREES  3 /* of the lowest, the second lowest and the highest live range */
-#define UNMERGED_DEPTH 6
 
 static bool small_call(const struct pair *p, unsigned choice, struct call *call)
 {
@@ -437,21 +441,22 @@ static bool small_call(const struct pair *p, unsigned choice, struct call *call)
 static void every_past_of_a_small_alphabet(void **state)
 {
 	struct variant v = { 0, IOVA_PLACE_TOP_DOWN, IOVA_SPACE_TRACKED, true };
-	unsigned choice[UNMERGED_DEPTH] = { 0 }, total = SMALL + FREES;
+	unsigned choice[DEPTH] = { 0 }, total = SMALL + FREES;
 	size_t sequences = 0, most = 1;
+	int depth = depth_wanted();
 
 	(void)state;
-	for (int d = 0; d < UNMERGED_DEPTH; d++)
+	for (int d = 0; d < depth; d++)
 		most *= total;
 	for (size_t n = 0; n < most; n++) {
 		struct pair p;
 		size_t rest = n;
 		bool whole = true;
 
-		for (int d = UNMERGED_DEPTH - 1; d >= 0; d--, rest /= total)
+		for (int d = depth - 1; d >= 0; d--, rest /= total)
 			choice[d] = (unsigned)(rest % total);
 		pair_open(&p, &v);
-		for (int d = 0; d < UNMERGED_DEPTH && whole; d++) {
+		for (int d = 0; d < depth && whole; d++) {
 			struct call call;
 			const char *wrong;
 
@@ -469,7 +474,7 @@ static void every_past_of_a_small_alphabet(void **state)
 		}
 		pair_close(&p);
 	}
-	printf("%zu sequences of %d calls, nothing merged\n", sequences, UNMERGED_DEPTH);
+	printf("%zu sequences of %d calls, nothing merged\n", sequences, depth);
 	assert_true(sequences > most / 4);
 }
 
