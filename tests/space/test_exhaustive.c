@@ -65,12 +65,6 @@ struct search {
 	int deepest;
 };
 
-/* By how much this run may cost, as the number of random calls says it. */
-static int depth_of(int whole, int slow)
-{
-	return test_env("IOVA_TEST_OPS", 10000000) >= 1000000 ? whole : slow;
-}
-
 /* The space and the model, side by side. */
 struct pair {
 	struct iova_space *space;
@@ -321,7 +315,7 @@ static int explore(const struct variant *v, uint64_t counts[DEPTH + 1])
 	pair_open(&p, v);
 	arrive(s, -1, NULL, 0, &p);
 	pair_close(&p);
-	s->deepest = v->library ? depth_of(DEPTH, 4) : DEPTH;
+	s->deepest = v->library && test_slow() ? 4 : DEPTH;
 	for (size_t n = 0; n < s->nodes && s->node[n].depth < s->deepest; n++)
 		expand(s, (int)n);
 	if (s->deepest < DEPTH)
@@ -456,7 +450,7 @@ static void every_past_of_a_small_alphabet(void **state)
 {
 	struct variant v = { 0, IOVA_PLACE_TOP_DOWN, IOVA_SPACE_TRACKED, true };
 	unsigned choice[UNMERGED_DEPTH] = { 0 }, total = SMALL + FREES;
-	int depth = depth_of(UNMERGED_DEPTH, 4);
+	int depth = test_slow() ? 4 : UNMERGED_DEPTH;
 	size_t sequences = 0, most = 1;
 
 	(void)state;
