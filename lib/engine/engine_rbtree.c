@@ -120,10 +120,15 @@ static void rbtree_count(struct iova_engine_base *engine, struct iova_engine_cou
 
 	*counts = (struct iova_engine_counts){ .free = tree->total, .extents = tree->spans, .largest = tree->top[0] };
 	/* A run that the tree does not know exactly is found as one that is
-	 * longer than the longest found so far. */
+	 * longer than the longest found so far, and further down. */
 	while (query.length >= IOVA_SPANTREE_RUN_MAX && iova_spantree_find(tree, &query, &path)) {
-		counts->largest = iova_spantree_at(&path).length;
-		query.length = counts->largest + 1;
+		struct iova_span longest = iova_spantree_at(&path);
+
+		counts->largest = longest.length;
+		query.length = longest.length + 1;
+		if (!longest.start)
+			break;
+		query.hi = longest.start - 1;
 	}
 }
 

@@ -192,15 +192,17 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 		     size_t count)
 {
 	struct iova_fit fit;
+	uint64_t rest;
 	int error = iova_fit_simple(space, length, align, limit, &fit);
 
 	if (error == IOVA_ERR_INVAL)
 		return error;
 	if (!count)
 		return 0;
-	iova_space_lock(space);
-	if (!error && count > space->world.length)
+	/* What could not even fit an empty window takes no records. */
+	if (!error && count > iova_arith_divide(fit.hi - fit.lo + 1, fit.length, &rest))
 		error = IOVA_ERR_NOSPC;
+	iova_space_lock(space);
 	if (!error)
 		error = iova_stock_reserve(space, count, 0, 0);
 	if (!error) {

@@ -110,7 +110,7 @@ static int put_end(struct writer *writer)
 
 static int save_locked(struct iova_space *space, struct writer *writer)
 {
-	uint64_t pfn = space->world.start, end = space->world.start + space->world.length;
+	uint64_t pfn = space->world.start, end = space->world.start + space->world.length, runs = 0, ranges;
 	int error = put_header(writer, space);
 
 	owners_number(space);
@@ -121,11 +121,16 @@ static int save_locked(struct iova_space *space, struct writer *writer)
 
 		iova_space_piece(space, pfn, &piece);
 		pfn += piece.span.length;
-		if (piece.state == IOVA_STATE_LIVE)
-			error = put_live(writer, space, &piece);
+		if (piece.state != IOVA_STATE_LIVE)
+			continue;
+		error = put_live(writer, space, &piece);
+		runs++;
 	}
+	/* After wrong frees that went unseen the number of ranges may be one
+	 * that cannot be; a reader would refuse it. */
+	ranges = space->live_ranges > runs ? space->live_ranges : runs;
 	if (!error && !space->ledgered)
-		error = put_ranges(writer, space->live_ranges);
+		error = put_ranges(writer, ranges < space->live_granules ? ranges : space->live_granules);
 	return error ? error : put_end(writer);
 }
 

@@ -105,6 +105,25 @@ static void batches_too_large(void **state)
 	free(iovas);
 }
 
+/* One that could not even fit an empty window costs no memory on the way. */
+static void batches_larger_than_their_window(void **state)
+{
+	struct iova_space_config config = test_config(0, MAX, IOVA_SPACE_TRACKED, NULL);
+	struct iova_stats before = { .struct_size = sizeof(before) }, after = before;
+	uint64_t iovas[1];
+	struct iova_space *space;
+
+	(void)state;
+	assert_ok(iova_space_create(&config, &space));
+	assert_ok(iova_stats_get(space, &before));
+	assert_rc(iova_alloc_batch(space, 3 * PAGE, 0, 0xfffff, iovas, 86), IOVA_ERR_NOSPC);
+	assert_rc(iova_alloc_batch(space, PAGE, 0, 0xfffff, iovas, SIZE_MAX), IOVA_ERR_NOSPC);
+	assert_ok(iova_stats_get(space, &after));
+	assert_int_equal(after.metadata_bytes, before.metadata_bytes);
+	assert_int_equal(after.failures, before.failures + 2);
+	iova_space_destroy(space);
+}
+
 static void alignments_of_every_wrong_kind(void **state)
 {
 	struct world *w = *state;
@@ -605,6 +624,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(lengths_zero_huge_and_wrapping),
 		T(batches_too_large),
+		cmocka_unit_test(batches_larger_than_their_window),
 		T(alignments_of_every_wrong_kind),
 		T(phases_of_every_wrong_kind),
 		T(boundaries_of_every_wrong_kind),

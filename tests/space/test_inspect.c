@@ -325,10 +325,38 @@ static void names_and_sentences(void **state)
 	assert_string_equal(iova_resv_type_name(IOVA_RESV_POLICY + 1), "unknown");
 }
 
+/* Each long extent is a little longer than the one above it, the lowest, at 0,
+ * is a short one. */
+static void the_longest_of_many_long_extents(void **state)
+{
+	struct iova_space_config config = test_config(0, UINT64_MAX, 0, NULL);
+	struct iova_stats stats = { .struct_size = sizeof(stats) };
+	uint64_t at = UINT64_MAX - 511, longest = 0;
+	struct iova_space *space;
+
+	(void)state;
+	config.granule = 512;
+	assert_ok(iova_space_create(&config, &space));
+	assert_ok(iova_stats_get(space, &stats));
+	assert_int_equal(stats.largest_free_granules, UINT64_C(1) << 55);
+	assert_ok(iova_alloc_at(space, at, 512, NULL));
+	for (unsigned i = 0; i < 1000; i++) {
+		longest = (UINT64_C(1) << 32) + i;
+		at -= (longest + 1) * 512;
+		assert_ok(iova_alloc_at(space, at, 512, NULL));
+	}
+	assert_ok(iova_alloc_at(space, 512, at - 512, NULL));
+	assert_ok(iova_stats_get(space, &stats));
+	assert_int_equal(stats.largest_free_granules, longest);
+	assert_int_equal(stats.free_extents, 1001);
+	iova_space_destroy(space);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, world_open, world_close)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_longest_of_many_long_extents),
 		T(walk_shows_each_segment_once),
 		T(a_visitor_ends_the_walk),
 		T(statistics_of_a_known_state),

@@ -111,6 +111,45 @@ static void wrong_frees_that_go_unseen(void **state)
 	}
 }
 
+/* Neither do they keep others from being freed, nor the space from being saved. */
+static void right_calls_after_wrong_frees(void **state)
+{
+	struct iova_space_config config = test_config(0, GIB(1024) - 1, 0, NULL);
+
+	(void)state;
+	for (int joined = 0; joined < 2; joined++) {
+		struct test_text saved = { NULL, 0, 0 };
+		struct iova_space *space, *restored;
+		struct test_reader reader;
+		uint64_t above, below;
+		char *was, *is;
+
+		assert_ok(iova_space_create(&config, &space));
+		assert_ok(iova_alloc(space, 4 * PAGE, 0, UINT64_MAX, &above));
+		assert_ok(iova_alloc(space, 4 * PAGE, 0, UINT64_MAX, &below));
+		if (joined) {
+			assert_ok(iova_free(space, below, 8 * PAGE)); /* two as one */
+		} else {
+			assert_ok(iova_free(space, above, PAGE)); /* one as two */
+			assert_ok(iova_free(space, above + 2 * PAGE, PAGE));
+		}
+		assert_ok(iova_save(space, test_write, &saved));
+		reader = (struct test_reader){ saved.data, saved.size, 0 };
+		assert_ok(iova_restore(&config, test_read, &reader, &restored));
+		was = test_state(space);
+		is = test_state(restored);
+		assert_string_equal(was, is);
+		assert_rc(iova_free(space, below, 4 * PAGE), joined ? IOVA_ERR_NOENT : 0);
+		assert_ok(iova_check(space, NULL, NULL));
+		assert_ok(iova_check(restored, NULL, NULL));
+		free(was);
+		free(is);
+		test_text_free(&saved);
+		iova_space_destroy(space);
+		iova_space_destroy(restored);
+	}
+}
+
 /* ---- Random calls, every one right ---- */
 
 #define GRANULES 64u
@@ -227,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reservation_over_a_thousand_others_goes),
 		cmocka_unit_test(wrong_frees_that_go_unseen),
+		cmocka_unit_test(right_calls_after_wrong_frees),
 		cmocka_unit_test(any_right_calls),
 	};
 
