@@ -168,10 +168,10 @@ struct iova_constraints {
  * free extent of at least length. A guard: O(log n) for each free extent of at
  * least length that comes before the one that holds it with its guards.
  *
- * BEST_FIT: compares the free extents that fit, first in the node whose largest
- * fitting run is smallest, then from the top, until one fits exactly or 64 more
- * nodes (at least 900 extents) were compared: exact in a space of that many, and
- * in none is the largest hole cut while another fits.
+ * BEST_FIT: compares the free extents that fit, downwards from where such a
+ * length was last put and then from the top, until one fits exactly or 64 nodes
+ * (at least 900 extents) were compared, so it is exact in a space of that many;
+ * beyond, it goes on where the largest fitting run is smallest.
  *
  * INVAL: length 0; align, phase, boundary not as above; unknown flag or
  * placement; struct_size too small. NOTSUP: guard or cookie without TRACKED; a

@@ -24,6 +24,7 @@ static bool rbtree_find(struct iova_engine_base *engine, const struct iova_span_
 	struct iova_engine_rbtree *rbtree = to_rbtree(engine);
 
 	rbtree->found_valid = iova_spantree_find(&rbtree->tree, query, &rbtree->found);
+	rbtree->found_best = query->pick == IOVA_SPAN_BEST_FIT;
 	if (!rbtree->found_valid)
 		return false;
 	*found = iova_spantree_at(&rbtree->found);
@@ -43,6 +44,8 @@ static void rbtree_take(struct iova_engine_base *engine, struct iova_span span)
 		(void)found;
 		iova_assert(found);
 	}
+	if (rbtree->found_valid && rbtree->found_best)
+		iova_spantree_remember(tree, span);
 	rbtree->found_valid = false;
 	whole = iova_spantree_at(path);
 	iova_assert(iova_span_contains(whole, span.start) && iova_span_contains(whole, iova_span_last(span)));
@@ -168,7 +171,7 @@ static const struct iova_engine_ops rbtree_ops = {
 void iova_engine_rbtree_init(struct iova_engine_rbtree *rbtree)
 {
 	rbtree->engine.ops = &rbtree_ops;
-	rbtree->found_valid = false;
+	rbtree->found_valid = rbtree->found_best = false;
 	iova_spantree_init(&rbtree->tree, IOVA_SPAN_ORDERS, 0);
 	rbtree->engine.pool[0] = &rbtree->tree.leaves;
 	rbtree->engine.pool[1] = &rbtree->tree.inners;

@@ -10,7 +10,7 @@ struct iova_engine_rbtree {
 	struct iova_engine_base engine;
 	struct iova_spantree tree;
 	struct iova_spantree_path found; /* where the last find was; valid until the next change */
-	bool found_valid;
+	bool found_valid, found_best;
 };
 
 void iova_engine_rbtree_init(struct iova_engine_rbtree *rbtree);

@@ -82,27 +82,31 @@ static void text_resv(struct iova_text *text, const struct iova_resv *resv)
 	iova_text_flush(text);
 }
 
-/* Every reservation behind a hole, or behind a part of one. */
-static void dump_resvs(struct iova_space *space, struct iova_span hole, bool json, struct iova_text *text)
+/* Every reservation behind a hole. Each lies in one hole, and the list is in the
+ * order of the holes: *next is where the next hole's begin. */
+static void dump_resvs(struct iova_space *space, struct iova_span hole, const struct iova_resv_record **next, bool json,
+		       struct iova_text *text)
 {
 	const char *comma = "";
 	struct iova_span span;
 
-	for (const struct iova_resv_record *record = space->resv_first; record; record = record->next) {
-		if (!iova_resv_span(space, record->resv.extent, &span) ||
-		    !iova_span_clip(&span, hole.start, iova_span_last(hole)))
+	for (; *next; *next = (*next)->next) {
+		if (!iova_resv_span(space, (*next)->resv.extent, &span))
 			continue;
+		if (span.start > iova_span_last(hole))
+			return;
 		if (!json) {
-			text_resv(text, &record->resv);
+			text_resv(text, &(*next)->resv);
 			continue;
 		}
 		iova_text_string(text, comma);
-		json_resv(text, &record->resv);
+		json_resv(text, &(*next)->resv);
 		comma = ",";
 	}
 }
 
-static void dump_piece(struct iova_space *space, const struct iova_piece *piece, bool json, struct iova_text *text)
+static void dump_piece(struct iova_space *space, const struct iova_piece *piece, const struct iova_resv_record **next,
+		       bool json, struct iova_text *text)
 {
 	struct iova_extent extent = iova_space_extent(space, piece->span);
 
@@ -117,7 +121,7 @@ static void dump_piece(struct iova_space *space, const struct iova_piece *piece,
 		}
 		if (piece->state == IOVA_STATE_RESERVED) {
 			iova_text_string(text, ",\"reservations\":[");
-			dump_resvs(space, piece->span, true, text);
+			dump_resvs(space, piece->span, next, true, text);
 			iova_text_string(text, "]");
 		}
 		iova_text_string(text, "}");
@@ -136,12 +140,13 @@ static void dump_piece(struct iova_space *space, const struct iova_piece *piece,
 	iova_text_string(text, "\n");
 	iova_text_flush(text);
 	if (piece->state == IOVA_STATE_RESERVED)
-		dump_resvs(space, piece->span, false, text);
+		dump_resvs(space, piece->span, next, false, text);
 }
 
 static void dump_pieces(struct iova_space *space, bool json, struct iova_text *text)
 {
 	uint64_t pfn = space->world.start, end = space->world.start + space->world.length;
+	const struct iova_resv_record *next = space->resv_first;
 
 	while (pfn < end) {
 		struct iova_piece piece;
@@ -149,7 +154,7 @@ static void dump_pieces(struct iova_space *space, bool json, struct iova_text *t
 		iova_space_piece(space, pfn, &piece);
 		if (json && pfn > space->world.start)
 			iova_text_string(text, ",");
-		dump_piece(space, &piece, json, text);
+		dump_piece(space, &piece, &next, json, text);
 		pfn = piece.span.start + piece.span.length;
 	}
 }

@@ -14,12 +14,11 @@ struct reader {
 	void *ctx;
 	uint64_t sum;
 	struct iova_space *space;
-	uint32_t flags; /* of the saved space */
-	uint64_t runs;	/* LIVE records */
-	uint64_t live_end; /* behind the last of them */
-	uint64_t ranges; /* as RANGES said */
-	struct iova_extent last_resv;
-	bool any_resv;
+	uint32_t flags;			    /* of the saved space */
+	uint64_t runs;			    /* LIVE records */
+	uint64_t live_end;		    /* behind the last of them */
+	uint64_t ranges;		    /* as RANGES said */
+	struct iova_resv_record *last_resv; /* so far; they ascend, so it is the list's last */
 };
 
 static int get(struct reader *reader, void *bytes, size_t count)
@@ -97,7 +96,7 @@ static int get_origin(struct reader *reader, struct iova_resv_record *record, si
 static int get_resv(struct reader *reader, uint32_t type)
 {
 	struct iova_resv resv = { .struct_size = sizeof(resv), .type = type };
-	struct iova_resv_record *record;
+	struct iova_resv_record *record, *last = reader->last_resv;
 	unsigned char bytes[32];
 	char number[PREFIX_MOST];
 	size_t origin, prefix;
@@ -113,12 +112,9 @@ static int get_resv(struct reader *reader, uint32_t type)
 	if (type > IOVA_RESV_POLICY || resv.extent.last < resv.extent.start || origin > IOVA_RESV_ORIGIN_MOST ||
 	    iova_snapshot_get32(bytes + 28) || reader->runs || reader->ranges)
 		return IOVA_ERR_CORRUPT;
-	if (reader->any_resv && (resv.extent.start < reader->last_resv.start ||
-				 (resv.extent.start == reader->last_resv.start &&
-				  resv.extent.last < reader->last_resv.last)))
+	if (last && (resv.extent.start < last->resv.extent.start ||
+		     (resv.extent.start == last->resv.extent.start && resv.extent.last < last->resv.extent.last)))
 		return IOVA_ERR_CORRUPT;
-	reader->any_resv = true;
-	reader->last_resv = resv.extent;
 	iova_space_lock(reader->space);
 	error = iova_stock_reserve(reader->space, 0, 1, 0);
 	iova_space_unlock(reader->space);
@@ -129,11 +125,13 @@ static int get_resv(struct reader *reader, uint32_t type)
 		return IOVA_ERR_NOMEM;
 	memcpy(record->origin, number, prefix);
 	error = get_origin(reader, record, prefix, origin);
-	if (error)
+	if (error) {
 		iova_resv_record_free(reader->space, record);
-	else
-		iova_resv_insert(reader->space, record);
-	return error;
+		return error;
+	}
+	iova_resv_insert(reader->space, last ? &last->next : &reader->space->resv_first, record);
+	reader->last_resv = record;
+	return 0;
 }
 
 /* A span of whole granules inside the aperture, from its extent in bytes. */

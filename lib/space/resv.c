@@ -192,9 +192,9 @@ static void record_uncover(struct iova_space *space, const struct iova_resv_reco
 	uncover(space, at, end);
 }
 
-void iova_resv_insert(struct iova_space *space, struct iova_resv_record *record)
+void iova_resv_insert(struct iova_space *space, struct iova_resv_record **from, struct iova_resv_record *record)
 {
-	struct iova_resv_record **link = list_place(&space->resv_first, &record->resv.extent);
+	struct iova_resv_record **link = list_place(from, &record->resv.extent);
 	struct iova_span span;
 
 	while (*link && !listed_before(&record->resv.extent, &(*link)->resv.extent))
@@ -264,7 +264,7 @@ static int resv_insert_all(struct iova_space *space, struct iova_resv_record *re
 		error = resv_conflict(space, &record->resv);
 	for (record = records; record && !error; record = next) {
 		next = record->next;
-		iova_resv_insert(space, record);
+		iova_resv_insert(space, &space->resv_first, record);
 	}
 	iova_space_unlock(space);
 	if (error)

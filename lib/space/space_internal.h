@@ -215,9 +215,10 @@ struct iova_resv_record {
 struct iova_resv_record *iova_resv_record_alloc(struct iova_space *space, const struct iova_resv *resv, size_t length);
 void iova_resv_record_free(struct iova_space *space, struct iova_resv_record *record);
 
-/* Lists the record and makes its hole.
+/* Lists the record and makes its hole. from: the link from which on its place is
+ * looked for, &space->resv_first or one behind a record that is not after it.
  * pre: room in the stock, nothing live there. */
-void iova_resv_insert(struct iova_space *space, struct iova_resv_record *record);
+void iova_resv_insert(struct iova_space *space, struct iova_resv_record **from, struct iova_resv_record *record);
 
 /* The part of an extent inside the aperture, rounded outwards; false where
  * there is none. */

@@ -7,6 +7,7 @@ void iova_spantree_init(struct iova_spantree *tree, unsigned orders, unsigned ex
 {
 	iova_assert(!orders || orders == ORDERS);
 	*tree = (struct iova_spantree){ .orders = orders, .extras = extras };
+	memset(tree->near, 0xff, sizeof(tree->near)); /* above all */
 	iova_pool_init(&tree->leaves, sizeof(struct iova_spantree_leaf) + extras * LEAF * sizeof(uint64_t));
 	iova_pool_init(&tree->inners, sizeof(struct iova_spantree_inner) + orders * FANOUT * sizeof(uint32_t));
 }

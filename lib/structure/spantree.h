@@ -33,6 +33,7 @@ struct iova_spantree {
 	unsigned orders; /* constant: IOVA_SPAN_ORDERS, or 0 for a set that is never searched for runs */
 	unsigned extras; /* constant: words kept with each span */
 	uint64_t spans, total;
+	uint64_t near[IOVA_SPAN_ORDERS]; /* where a search for the best fit begins, by length */
 	uint64_t steps; /* nodes and spans that searches looked at, for tests that count */
 	uint32_t top[IOVA_SPAN_ORDERS]; /* the whole tree's longest runs */
 	struct iova_pool leaves, inners;
@@ -103,9 +104,10 @@ void iova_spantree_split(struct iova_spantree *tree, struct iova_spantree_path *
 void iova_spantree_join(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span);
 
 /* A span whose part within [lo, hi] holds the run. HIGHEST and LOWEST: the
- * highest or lowest such part. BEST_FIT: the shortest among those of the leaf
- * where the longest run is shortest and, unless it is of the length itself, of
- * the first IOVA_SPANTREE_BEST leaves from above that hold one.
+ * highest or lowest such part. BEST_FIT: the shortest among those of the first
+ * IOVA_SPANTREE_BEST leaves that hold one, downwards from the span remembered
+ * for such a length and then from above, up to one of the length itself; and
+ * beyond so many leaves, of the one where the longest run is shortest.
  *
  * O(log(spans)): each level is entered once along the clipped edge and once
  * for the find. Only for lengths of IOVA_SPANTREE_RUN_MAX and more it is
@@ -118,6 +120,10 @@ bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query
  * the number to go on from, UINT64_MAX when all have been met. Paths are void.
  * pre: as many items are unused outside the closed slabs as are used in them. */
 uint64_t iova_spantree_evacuate(struct iova_spantree *tree, uint64_t number);
+
+/* Where a best fit was put: the next one of such a length is looked for from
+ * there on. */
+void iova_spantree_remember(struct iova_spantree *tree, struct iova_span span);
 
 /* Re-derives order, fill, keys, links, runs and counts. NULL, or what is
  * wrong. */

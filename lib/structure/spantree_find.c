@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "arith.h"
 #include "assert.h"
 #include "spantree_node.h"
 
@@ -7,12 +8,21 @@ struct search {
 	struct iova_spantree *tree;
 	const struct iova_span_query *query;
 	struct iova_spantree_path *path;
-	uint32_t run; /* what a subtree must hold */
+	uint64_t lo, hi; /* where to look for spans that fit the query */
+	uint32_t run;	 /* what a subtree must hold */
 	/* Of the best fit: */
 	unsigned leaves; /* left to compare */
 	bool found;
 	uint64_t shortest, start; /* the length of the part that fits, where its span starts; if found */
 };
+
+/* Lengths of which one is up to twice another are alike. */
+static unsigned length_class(uint64_t length)
+{
+	unsigned log2 = iova_arith_log2(length);
+
+	return log2 < ORDERS ? log2 : ORDERS - 1;
+}
 
 static bool fits(const struct iova_span_query *query, struct iova_span *span)
 {
@@ -97,7 +107,7 @@ static unsigned next_child(const struct search *search, const struct iova_spantr
 	const uint32_t *run = inner->run[query->order];
 
 	if (query->pick == IOVA_SPAN_LOWEST) {
-		for (; slot < inner->count && inner->key[slot] <= query->hi; slot++)
+		for (; slot < inner->count && inner->key[slot] <= search->hi; slot++)
 			if (run[slot] >= search->run)
 				return slot;
 		return FANOUT;
@@ -105,7 +115,7 @@ static unsigned next_child(const struct search *search, const struct iova_spantr
 	for (;; slot--) {
 		if (run[slot] >= search->run)
 			return slot;
-		if (!slot || inner->key[slot] <= query->lo)
+		if (!slot || inner->key[slot] <= search->lo)
 			return FANOUT;
 	}
 }
@@ -119,7 +129,7 @@ static unsigned sibling(const struct search *search, unsigned level)
 
 	if (search->query->pick == IOVA_SPAN_LOWEST)
 		return slot + 1 < inner->count ? next_child(search, inner, slot + 1) : FANOUT;
-	return slot && inner->key[slot] > search->query->lo ? next_child(search, inner, slot - 1) : FANOUT;
+	return slot && inner->key[slot] > search->lo ? next_child(search, inner, slot - 1) : FANOUT;
 }
 
 /* Goes down from node, which hangs below level, to a leaf in which a find may
@@ -127,7 +137,7 @@ static unsigned sibling(const struct search *search, unsigned level)
  * one. *level is then the stopping node's parent's. */
 static bool descend(struct search *search, void *node, unsigned *level)
 {
-	uint64_t edge = search->query->pick == IOVA_SPAN_LOWEST ? search->query->lo : search->query->hi;
+	uint64_t edge = search->query->pick == IOVA_SPAN_LOWEST ? search->lo : search->hi;
 
 	while (*level) {
 		struct iova_spantree_inner *inner = node;
@@ -205,15 +215,16 @@ static void least_beside(struct search *search, uint64_t edge, struct least *lea
 	}
 }
 
-/* The leaf where a longest run is shortest, going by subtrees; NULL where none
- * is wholly inside the bounds. */
+/* The leaf where a longest run is shortest, going by subtrees.
+ * pre: one is wholly inside the bounds. */
 static struct iova_spantree_leaf *least_sufficient(struct search *search)
 {
 	struct least least = { NULL, 0, 0 };
 
 	least_beside(search, search->query->hi, &least);
 	least_beside(search, search->query->lo, &least);
-	while (least.node && least.level) {
+	iova_assert(least.node);
+	while (least.level) {
 		struct iova_spantree_inner *inner = least.node;
 		const uint32_t *run = inner->run[search->query->order];
 
@@ -226,16 +237,27 @@ static struct iova_spantree_leaf *least_sufficient(struct search *search)
 	return least.node;
 }
 
-/* The leaf by least_sufficient first: where every leaf has small spans and few
- * hold one of the length itself, it is likely to. */
-static bool best_fit(struct search *search)
+/* From near on, then from above down to it again: what suits a length is soon
+ * used up around one place, and passing by what is left there would take longer
+ * every time. */
+static bool best_fit(struct search *search, uint64_t near)
 {
-	struct iova_spantree_leaf *leaf = least_sufficient(search);
+	bool ended = false;
 
+	/* One is looked at from both sides. */
 	search->leaves = IOVA_SPANTREE_BEST + 1;
 	search->found = false;
-	if (!leaf || !leaf_best(search, leaf))
+	if (near >= search->lo && near < search->hi) {
+		search->hi = near;
+		ended = walk(search);
+		search->lo = near + 1;
+		search->hi = search->query->hi;
+	}
+	if (!ended)
 		walk(search);
+	/* Of so many leaves most are wholly inside the bounds. */
+	if (!search->leaves && !(search->found && search->shortest == search->query->length))
+		leaf_best(search, least_sufficient(search));
 	if (!search->found)
 		return false;
 	return iova_spantree_seek(search->tree, search->start, search->path);
@@ -250,9 +272,18 @@ bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query
 	search.tree = tree;
 	search.query = query;
 	search.path = path;
+	search.lo = query->lo;
+	search.hi = query->hi;
 	search.run = clamp_run(query->length);
 	tree->steps++;
 	if (tree->top[query->order] < search.run)
 		return false;
-	return query->pick == IOVA_SPAN_BEST_FIT ? best_fit(&search) : walk(&search);
+	if (query->pick != IOVA_SPAN_BEST_FIT)
+		return walk(&search);
+	return best_fit(&search, tree->near[length_class(query->length)]);
+}
+
+void iova_spantree_remember(struct iova_spantree *tree, struct iova_span span)
+{
+	tree->near[length_class(span.length)] = span.start;
 }

@@ -41,6 +41,11 @@ uint64_t test_env(const char *name, uint64_t otherwise)
 	return value && *value ? strtoull(value, NULL, 0) : otherwise;
 }
 
+bool test_slow(void)
+{
+	return test_env("IOVA_TEST_OPS", 10000000) < 1000000;
+}
+
 uint64_t test_seed(void)
 {
 	static uint64_t seed;

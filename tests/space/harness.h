@@ -30,6 +30,10 @@ bool test_engine_works(void);
 /* A number from the environment, 0x allowed. */
 uint64_t test_env(const char *name, uint64_t otherwise);
 
+/* Whether IOVA_TEST_OPS is below 10^6, as it is under tools that slow a program
+ * down: the counts of other loops follow it then. */
+bool test_slow(void);
+
 /* IOVA_TEST_SEED, else from the clock; printed once. */
 uint64_t test_seed(void);
 

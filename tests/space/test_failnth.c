@@ -194,7 +194,7 @@ static void every_function_with_failing_memory(void **state)
 		size_t most = 0;
 
 		for (size_t f = 0; f < 4; f++)
-			for (size_t live = 0; live < 140 && can(o, flags[f]); live += 1 + live / 32)
+			for (size_t live = 0; live < 140 && can(o, flags[f]); live += 1 + live / (test_slow() ? 4 : 32))
 				most = larger(most, fail_at_each(o, flags[f], live, &failures));
 		printf("%s: up to %zu calls for memory\n", operations[o].name, most);
 		/* Replacing an owner is the one that may need none. */

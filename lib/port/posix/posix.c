@@ -54,9 +54,10 @@ void iova_port_lock_reset(struct iova_port_lock *lock)
 {
 	sigset_t interrupted = lock->interrupted;
 
-	/* A mutex that the parent's thread held may not be unlocked portably
-	 * by the child's; a new one may be made in its place. */
-	pthread_mutex_init(&lock->mutex, NULL);
+	/* The child's thread is a copy of the one that locked it, and unlocks
+	 * it as pthread_atfork's handlers do. */
+	if (!lock->atomic)
+		pthread_mutex_unlock(&lock->mutex);
 	atomic_store_explicit(&lock->held, 0, memory_order_release);
 	if (lock->atomic)
 		pthread_sigmask(SIG_SETMASK, &interrupted, NULL);

@@ -140,7 +140,7 @@ void iova_port_lock_reset(struct iova_port_lock *lock)
 	expect(lock->holder == &held, "reset of a lock that this thread does not hold");
 	held--;
 	lock->holder = NULL;
-	pthread_mutex_init(&lock->mutex, NULL);
+	pthread_mutex_unlock(&lock->mutex);
 }
 
 /* Memory: a header in front of each block, the block's end at the end of what
