@@ -40,7 +40,7 @@ static int get_header(struct reader *reader, const struct iova_space *space)
 	if (error)
 		return error;
 	reader->flags = iova_snapshot_get32(header + 12);
-	if (memcmp(header, IOVA_SNAPSHOT_MAGIC, 8))
+	if (iova_snapshot_get64(header) != iova_snapshot_get64((const unsigned char *)IOVA_SNAPSHOT_MAGIC))
 		return IOVA_ERR_CORRUPT;
 	if (iova_checksum(0, header, 40) != iova_snapshot_get64(header + 40))
 		return IOVA_ERR_CORRUPT;
