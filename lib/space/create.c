@@ -76,7 +76,7 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	space->placement = config->placement;
 	space->flags = config->flags;
 	space->ledgered = config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED);
-	space->live_most = space->resv_most = UINT64_MAX;
+	space->live_most = UINT64_MAX;
 	space->random = config->seed;
 	space->memory = *memory;
 	iova_engine_rbtree_init(&space->rbtree);
@@ -282,7 +282,6 @@ int iova_space_place(const struct iova_space_config *given, size_t live_ranges, 
 	space_init(made, &config, &memory);
 	made->placed = true;
 	made->live_most = live_ranges;
-	made->resv_most = reservations;
 	made->metadata_bytes = need;
 	placed_fill(made, &stock, reservations);
 	space_start(made);

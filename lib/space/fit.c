@@ -172,12 +172,13 @@ static bool next_block(const struct iova_fit *fit, bool lowest, uint64_t pfn, ui
 	uint64_t last = pfn + fit->length - 1, edge = last & ~(fit->boundary - 1);
 	uint64_t slack = fit->boundary - fit->length, distance, blocks = 0, position;
 
-	/* lowest: the block starts at edge; else it ends before edge. */
+	/* lowest: the block starts at edge; else it ends before edge, and has
+	 * room for the length, as every block. */
 	if (lowest) {
 		align_to(fit, true, edge, &position);
 		distance = position - edge;
 	} else {
-		if (edge < fit->length || !align_to(fit, false, edge - fit->length, &position))
+		if (!align_to(fit, false, edge - fit->length, &position))
 			return false;
 		distance = edge - fit->length - position;
 	}
@@ -189,8 +190,9 @@ static bool next_block(const struct iova_fit *fit, bool lowest, uint64_t pfn, ui
 		return false; /* beyond every PFN */
 	if (lowest)
 		return align_to(fit, true, edge + blocks * fit->boundary, found);
-	return edge - fit->length >= blocks * fit->boundary &&
-	       align_to(fit, false, edge - fit->length - blocks * fit->boundary, found);
+	if (edge - fit->length < blocks * fit->boundary)
+		return false;
+	return align_to(fit, false, edge - fit->length - blocks * fit->boundary, found);
 }
 
 bool iova_fit_place(const struct iova_fit *fit, struct iova_span span, bool lowest, uint64_t *pfn)

@@ -40,7 +40,9 @@ static int get_header(struct reader *reader, const struct iova_space *space)
 	if (error)
 		return error;
 	reader->flags = iova_snapshot_get32(header + 12);
-	if (memcmp(header, IOVA_SNAPSHOT_MAGIC, 8) || iova_checksum(0, header, 40) != iova_snapshot_get64(header + 40))
+	if (iova_snapshot_get64(header) != iova_snapshot_get64((const unsigned char *)IOVA_SNAPSHOT_MAGIC))
+		return IOVA_ERR_CORRUPT;
+	if (iova_checksum(0, header, 40) != iova_snapshot_get64(header + 40))
 		return IOVA_ERR_CORRUPT;
 	if (iova_snapshot_get32(header + 8) != IOVA_SNAPSHOT_VERSION)
 		return IOVA_ERR_NOTSUP;
@@ -55,9 +57,11 @@ static int get_header(struct reader *reader, const struct iova_space *space)
 	return wanted & ~reader->flags ? IOVA_ERR_NOTSUP : 0;
 }
 
+#define PREFIX_MOST 12u /* "#4294967295 " */
+
 /* "#3 " before the origin of a reservation that had an owner; returns its
  * length. */
-static size_t owner_prefix(uint32_t number, char prefix[13])
+static size_t owner_prefix(uint32_t number, char prefix[PREFIX_MOST])
 {
 	char reversed[10];
 	size_t digits = 0, length = 0;
@@ -78,18 +82,14 @@ static size_t owner_prefix(uint32_t number, char prefix[13])
 static int get_origin(struct reader *reader, struct iova_resv_record *record, size_t prefix, size_t origin)
 {
 	size_t kept = record->bytes - iova_resv_record_bytes(0) - prefix;
-	unsigned char rest[16];
+	unsigned char rest[PREFIX_MOST]; /* no more than the prefix pushed out */
 	int error = kept ? get(reader, record->origin + prefix, kept) : 0;
 
 	for (size_t i = 0; i < kept && !error; i++)
 		if (!record->origin[prefix + i])
 			error = IOVA_ERR_CORRUPT;
-	for (origin -= kept; origin && !error;) {
-		size_t part = origin < sizeof(rest) ? origin : sizeof(rest);
-
-		error = get(reader, rest, part);
-		origin -= part;
-	}
+	if (origin > kept && !error)
+		error = get(reader, rest, origin - kept);
 	return error;
 }
 
@@ -98,7 +98,7 @@ static int get_resv(struct reader *reader, uint32_t type)
 	struct iova_resv resv = { .struct_size = sizeof(resv), .type = type };
 	struct iova_resv_record *record, *last = reader->last_resv;
 	unsigned char bytes[32];
-	char number[13];
+	char number[PREFIX_MOST];
 	size_t origin, prefix;
 	int error = get(reader, bytes, sizeof(bytes));
 

@@ -33,8 +33,8 @@ struct iova_space {
 	unsigned shift;		/* of the granule */
 	uint32_t engine_kind, placement, flags;
 	bool ledgered;			/* CHECKED or TRACKED */
-	bool placed;			/* in the caller's buffer: live and reservations have a most */
-	uint64_t live_most, resv_most;
+	bool placed;			/* in the caller's buffer: live ranges and reservations have a most */
+	uint64_t live_most;
 	struct iova_memory memory;
 	struct iova_port_lock lock;
 

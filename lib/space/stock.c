@@ -195,7 +195,8 @@ static int stock_grow(struct iova_space *space, const struct iova_stock *target,
 
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags)
 {
-	if (more_live > space->live_most - space->live_ranges || more_resv > space->resv_most - space->resv_count)
+	/* A reservation more than a placed space has had no record before. */
+	if (more_live > space->live_most - space->live_ranges)
 		return IOVA_ERR_NOMEM;
 	for (;;) {
 		struct iova_stock need = stock_needed(space, more_live, more_resv), target;

@@ -225,6 +225,12 @@ static void stocks(void **state)
 	subject_open(&s, IOVA_SPACE_TRACKED);
 	s.space->stock.extents = 0;
 	subject_seen(&s, "stock: freeing everything could need more records");
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->stock.extents = 5; /* enough for what is live, not for what is reserved */
+	subject_seen(&s, "stock: freeing everything could need more records");
+	subject_open(&s, IOVA_SPACE_TRACKED);
+	s.space->stock.live = LIVES - 1;
+	subject_seen(&s, "stock: freeing everything could need more records");
 	subject_open(&s, 0);
 	s.space->stock.holes = 0;
 	subject_seen(&s, "stock: freeing everything could need more records");
