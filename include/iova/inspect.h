@@ -67,7 +67,9 @@ enum iova_format {
 
 /* The whole aperture as a listing: each segment with its state and, for
  * reserved ones, each reservation behind it with type, owner and origin; then
- * the statistics. */
+ * the statistics. Control characters of an origin come as '?' in TEXT and
+ * escaped in JSON; JSON is UTF-8 where every origin is. INVAL: an unknown
+ * format, print is NULL. */
 int iova_dump(struct iova_space *space, uint32_t format, iova_print_fn print, void *ctx);
 
 /* Returns what iova_alloc_constrained would return for c now, prints why;

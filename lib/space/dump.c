@@ -72,7 +72,7 @@ static void text_resv(struct iova_text *text, const struct iova_resv *resv)
 	iova_text_extent(text, resv->extent);
 	if (*resv->origin) {
 		iova_text_string(text, " from ");
-		iova_text_string(text, resv->origin);
+		iova_text_line(text, resv->origin);
 	}
 	if (resv->owner) {
 		iova_text_string(text, " owner ");

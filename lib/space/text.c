@@ -33,6 +33,15 @@ void iova_text_string(struct iova_text *text, const char *string)
 		text_char(text, *string++);
 }
 
+void iova_text_line(struct iova_text *text, const char *string)
+{
+	for (; *string; string++) {
+		unsigned char c = (unsigned char)*string;
+
+		text_char(text, c < 0x20 || c == 0x7f ? '?' : *string);
+	}
+}
+
 void iova_text_json_string(struct iova_text *text, const char *string)
 {
 	text_char(text, '"');

@@ -20,6 +20,9 @@ struct iova_text {
 void iova_text_init(struct iova_text *text, iova_print_fn print, void *ctx);
 void iova_text_flush(struct iova_text *text);
 void iova_text_string(struct iova_text *text, const char *string);
+/* A string of somebody else's, with control characters shown as '?': it cannot
+ * end the line or talk to a terminal. */
+void iova_text_line(struct iova_text *text, const char *string);
 /* A string in quotes, with what JSON demands escaped. Bytes above 0x7f go
  * through: an origin in UTF-8 stays one. */
 void iova_text_json_string(struct iova_text *text, const char *string);

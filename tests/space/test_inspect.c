@@ -146,7 +146,7 @@ static void dump_as_text(void **state)
 {
 	static const char *const all[] = {
 		"0x100000-0x10ffff free", "0x110000-0x118fff reserved", "msi 0x110000-0x117fff",
-		"direct-relaxable 0x112000-0x118123", "from test", "quoted", "0x119000-0x17ffff free",
+		"direct-relaxable 0x112000-0x118123", "from test", "from a \"quoted\\\" one?? owner", "0x119000-0x17ffff free",
 		"0x180000-0x181fff live", "0x182000-0x1fdfff free", "0x1fe000-0x1fefff guard",
 		"0x1ff000-0x1fffff live", "aperture_granules 256", "live_granules 3", "reserved_granules 9",
 		"guard_granules 1", "free_granules 243",
