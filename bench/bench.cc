@@ -71,7 +71,7 @@ double median(Series values)
 
 Shape shape_of(iova_space *space, const std::vector<Range> &live)
 {
-	Shape shape = {live.size(), 0, 0, space_stats(space).free_extents};
+	Shape shape = { live.size(), 0, 0, space_stats(space).free_extents };
 	uint64_t lowest = UINT64_MAX, end = 0;
 
 	for (const Range &range : live) {

@@ -29,8 +29,14 @@ struct Options {
 	bool quick = false;
 	std::string only; /* a regular expression; workloads that do not match are left out */
 
-	bool wanted(const std::string &workload) const { return std::regex_search(workload, std::regex(only)); }
-	bool cached() const { return cache_granules != IOVA_CACHE_OFF; }
+	bool wanted(const std::string &workload) const
+	{
+		return std::regex_search(workload, std::regex(only));
+	}
+	bool cached() const
+	{
+		return cache_granules != IOVA_CACHE_OFF;
+	}
 };
 
 /* Prints and ends the program: a bench that measured something wrong has no
@@ -39,9 +45,12 @@ struct Options {
 
 /* One xorshift step: about the cheapest numbers that no branch predictor
  * learns. */
-class Random {
-public:
-	explicit Random(uint64_t seed) : state(seed * UINT64_C(0x9e3779b97f4a7c15) | 1) {}
+class Random
+{
+      public:
+	explicit Random(uint64_t seed) : state(seed * UINT64_C(0x9e3779b97f4a7c15) | 1)
+	{
+	}
 
 	uint64_t next()
 	{
@@ -52,27 +61,48 @@ public:
 	}
 
 	/* 0 to bound - 1, from the upper half of a number that next gave. */
-	static uint64_t high_below(uint64_t number, uint64_t bound) { return (number >> 32) * bound >> 32; }
+	static uint64_t high_below(uint64_t number, uint64_t bound)
+	{
+		return (number >> 32) * bound >> 32;
+	}
 	/* The same from its lowest 24 bits. */
-	static uint64_t low_below(uint64_t number, uint64_t bound) { return (number & 0xffffff) * bound >> 24; }
+	static uint64_t low_below(uint64_t number, uint64_t bound)
+	{
+		return (number & 0xffffff) * bound >> 24;
+	}
 
-private:
+      private:
 	uint64_t state;
 };
 
 /* A live range in one word, so that the driver misses the caches once per
  * exchange: the address, and the length in pages where it is always zero. */
-class Range {
-public:
+class Range
+{
+      public:
 	Range() = default;
-	Range(uint64_t iova, uint64_t pages) : word(iova | pages) {}
+	Range(uint64_t iova, uint64_t pages) : word(iova | pages)
+	{
+	}
 
-	uint64_t start() const { return word & ~(granule - 1); }
-	uint64_t pages() const { return word & (granule - 1); }
-	uint64_t bytes() const { return pages() * granule; }
-	bool operator<(const Range &other) const { return word < other.word; }
+	uint64_t start() const
+	{
+		return word & ~(granule - 1);
+	}
+	uint64_t pages() const
+	{
+		return word & (granule - 1);
+	}
+	uint64_t bytes() const
+	{
+		return pages() * granule;
+	}
+	bool operator<(const Range &other) const
+	{
+		return word < other.word;
+	}
 
-private:
+      private:
 	uint64_t word = 0;
 };
 
@@ -83,7 +113,10 @@ inline uint64_t natural_alignment(uint64_t pages)
 }
 
 struct SpaceDestroy {
-	void operator()(iova_space *space) const { iova_space_destroy(space); }
+	void operator()(iova_space *space) const
+	{
+		iova_space_destroy(space);
+	}
 };
 using Space = std::unique_ptr<iova_space, SpaceDestroy>;
 

@@ -7,7 +7,8 @@
 
 const char unit_locked[] = "L", unit_bytes[] = "bytes", unit_share[] = "share", unit_ratio[] = "ratio";
 
-namespace {
+namespace
+{
 
 enum class Setup { Tree, Bitmap, Cached };
 
@@ -19,36 +20,36 @@ struct Goal {
 
 /* At most so much, but for shares of success, which are at least so much. */
 const Goal goals[] = {
-	{Setup::Tree, "W3u cost 10^6 / 10^4", 8, 5},
-	{Setup::Tree, "W3a cost 10^6 / 10^4", 8, 5},
-	{Setup::Tree, "W3a/100000", 100, 54},
-	{Setup::Tree, "W4a", 40, 20},
-	{Setup::Tree, "W4b", 7, 3},
-	{Setup::Tree, "W4c", 40, 20},
-	{Setup::Tree, "W4d/best", 100, 54},
-	{Setup::Tree, "W4d/best success", 1, 1},
-	{Setup::Tree, "W4e", 7, 3},
-	{Setup::Tree, "W6", 72, 48},
-	{Setup::Tree, "W6 unaligned", 72, 48},
-	{Setup::Tree, "W6, half freed, trimmed", 72, 48},
-	{Setup::Tree, "W6 unaligned, half freed, trimmed", 72, 48},
-	{Setup::Tree, "W6 TRACKED", 136, 96},
-	{Setup::Tree, "W6 TRACKED, half freed, trimmed", 136, 96},
-	{Setup::Tree, "W3a/100000 span / live", 1.35, 1.25},
-	{Setup::Bitmap, "W3a/100000", 27, 13},
-	{Setup::Bitmap, "W4a", 27, 10},
-	{Setup::Bitmap, "W4b", 67, 20},
-	{Setup::Bitmap, "W4c", 67, 20},
-	{Setup::Bitmap, "W4e", 67, 20},
-	{Setup::Bitmap, "W6", 1, 0.5},
-	{Setup::Bitmap, "W3a/100000 span / live", 1.35, 1.25},
-	{Setup::Cached, "W1", 0.60, 0.45},
-	{Setup::Cached, "W1m", 0.65, 0.45},
-	{Setup::Cached, "W1 / jemalloc", 1.3, 1.0},
-	{Setup::Cached, "W3a/100000", 7, 4},
-	{Setup::Cached, "W3a/100000 span / live", 1.35, 1.25},
-	{Setup::Cached, "W7u max", 60, 25},
-	{Setup::Cached, "W7a max", 60, 25},
+	{ Setup::Tree, "W3u cost 10^6 / 10^4", 8, 5 },
+	{ Setup::Tree, "W3a cost 10^6 / 10^4", 8, 5 },
+	{ Setup::Tree, "W3a/100000", 100, 54 },
+	{ Setup::Tree, "W4a", 40, 20 },
+	{ Setup::Tree, "W4b", 7, 3 },
+	{ Setup::Tree, "W4c", 40, 20 },
+	{ Setup::Tree, "W4d/best", 100, 54 },
+	{ Setup::Tree, "W4d/best success", 1, 1 },
+	{ Setup::Tree, "W4e", 7, 3 },
+	{ Setup::Tree, "W6", 72, 48 },
+	{ Setup::Tree, "W6 unaligned", 72, 48 },
+	{ Setup::Tree, "W6, half freed, trimmed", 72, 48 },
+	{ Setup::Tree, "W6 unaligned, half freed, trimmed", 72, 48 },
+	{ Setup::Tree, "W6 TRACKED", 136, 96 },
+	{ Setup::Tree, "W6 TRACKED, half freed, trimmed", 136, 96 },
+	{ Setup::Tree, "W3a/100000 span / live", 1.35, 1.25 },
+	{ Setup::Bitmap, "W3a/100000", 27, 13 },
+	{ Setup::Bitmap, "W4a", 27, 10 },
+	{ Setup::Bitmap, "W4b", 67, 20 },
+	{ Setup::Bitmap, "W4c", 67, 20 },
+	{ Setup::Bitmap, "W4e", 67, 20 },
+	{ Setup::Bitmap, "W6", 1, 0.5 },
+	{ Setup::Bitmap, "W3a/100000 span / live", 1.35, 1.25 },
+	{ Setup::Cached, "W1", 0.60, 0.45 },
+	{ Setup::Cached, "W1m", 0.65, 0.45 },
+	{ Setup::Cached, "W1 / jemalloc", 1.3, 1.0 },
+	{ Setup::Cached, "W3a/100000", 7, 4 },
+	{ Setup::Cached, "W3a/100000 span / live", 1.35, 1.25 },
+	{ Setup::Cached, "W7u max", 60, 25 },
+	{ Setup::Cached, "W7a max", 60, 25 },
 };
 
 Setup setup_of(const Options &options)

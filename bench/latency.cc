@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
-namespace {
+namespace
+{
 
 using Clock = std::chrono::steady_clock;
 
@@ -62,11 +63,11 @@ std::vector<Row> measure_latency(const Options &options, double locked_ns)
 	size_t operations = options.quick ? 20000 : 200000;
 	std::vector<Row> rows;
 
-	for (bool aligned : {false, true}) {
+	for (bool aligned : { false, true }) {
 		std::string name = aligned ? "W7a" : "W7u";
 		Series latencies = least_latencies(options, aligned, operations);
 		auto add = [&](const char *what, double nanoseconds) {
-			rows.push_back({name + what, unit_locked, {nanoseconds / locked_ns}});
+			rows.push_back({ name + what, unit_locked, { nanoseconds / locked_ns } });
 		};
 
 		std::sort(latencies.begin(), latencies.end());

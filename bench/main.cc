@@ -20,16 +20,21 @@
 #include <sched.h>
 #include <thread>
 
-namespace {
+namespace
+{
 
 /* Nanoseconds per pair by the name of the benchmark, one for each round. */
 using Times = std::map<std::string, Series>;
 
 /* Takes the figures instead of printing them. The time is this thread's CPU
  * time: what others run on the CPU meanwhile is not in it. */
-class Collector : public benchmark::BenchmarkReporter {
-public:
-	bool ReportContext(const Context &) override { return true; }
+class Collector : public benchmark::BenchmarkReporter
+{
+      public:
+	bool ReportContext(const Context &) override
+	{
+		return true;
+	}
 	void ReportRuns(const std::vector<Run> &runs) override
 	{
 		for (const Run &run : runs) {
@@ -44,12 +49,14 @@ public:
 
 /* A second thread that sleeps until the end: with one thread alone, glibc's
  * malloc and mutexes leave out their atomic instructions. */
-class Bystander {
-public:
-	Bystander() : thread([this] {
-		std::unique_lock<std::mutex> lock(mutex);
-		over.wait(lock, [this] { return ended; });
-	})
+class Bystander
+{
+      public:
+	Bystander()
+	    : thread([this] {
+		      std::unique_lock<std::mutex> lock(mutex);
+		      over.wait(lock, [this] { return ended; });
+	      })
 	{
 	}
 	~Bystander()
@@ -62,7 +69,7 @@ public:
 		thread.join();
 	}
 
-private:
+      private:
 	std::mutex mutex;
 	std::condition_variable over;
 	bool ended = false;
@@ -166,9 +173,9 @@ void print_machine(const Options &options)
 	printf("compiler: %s; Google Benchmark %s\n", __VERSION__, BENCH_LIBRARY_VERSION);
 	printf("engine: %s, cache: %s; aperture 48 bits, granule 4096; %d rounds%s\n",
 	       options.engine == IOVA_ENGINE_BITMAP ? "bitmap" : "rbtree",
-	       !options.cached()	? "off" :
-	       options.cache_granules ? (std::to_string(options.cache_granules) + " granules").c_str() :
-					"default",
+	       !options.cached()	? "off"
+	       : options.cache_granules ? (std::to_string(options.cache_granules) + " granules").c_str()
+					: "default",
 	       options.rounds, options.quick ? ", quick: the figures are for show" : "");
 	fflush(stdout);
 }
@@ -228,7 +235,8 @@ void register_workload(const Options &options, Measured &measured)
 {
 	size_t pairs = measured.entry.pairs;
 
-	benchmark::RegisterBenchmark(measured.entry.name.c_str(), [&options, &measured, pairs](benchmark::State &state) {
+	benchmark::RegisterBenchmark(measured.entry.name.c_str(), [&options, &measured,
+								   pairs](benchmark::State &state) {
 		if (!measured.workload || measured.entry.anew)
 			measured.workload = measured.entry.make(options);
 		measured.workload->run(pairs / 10);
@@ -263,8 +271,8 @@ bool print_yardsticks(const Times &times, const Yardsticks &yardsticks)
 	bool trusted = locked <= 2.5 * instruction;
 
 	printf("\nyardsticks, ns (median, spread), the driver included but for the instructions:\n");
-	for (const char *name : {yardstick_null, yardstick_bare, yardstick_instruction, yardstick_magazine,
-				 yardstick_locked, yardstick_jemalloc}) {
+	for (const char *name : { yardstick_null, yardstick_bare, yardstick_instruction, yardstick_magazine,
+				  yardstick_locked, yardstick_jemalloc }) {
 		auto found = times.find(name);
 
 		if (found == times.end())
@@ -272,8 +280,8 @@ bool print_yardsticks(const Times &times, const Yardsticks &yardsticks)
 
 		auto bounds = std::minmax_element(found->second.begin(), found->second.end());
 
-		printf("  %-16s %6.2f (%.2f to %.2f)\n", name + strlen("yardstick/"), median(found->second), *bounds.first,
-		       *bounds.second);
+		printf("  %-16s %6.2f (%.2f to %.2f)\n", name + strlen("yardstick/"), median(found->second),
+		       *bounds.first, *bounds.second);
 	}
 	if (!yardsticks.have_jemalloc)
 		printf("  jemalloc         not measured: %s\n", yardsticks.jemalloc.why().c_str());
@@ -290,7 +298,8 @@ void print_shape(const Measured &measured)
 	printf("| %s | %s | %ju | %ju | ", measured.entry.name.c_str(), measured.entry.fill,
 	       static_cast<uintmax_t>(shape.live_ranges), static_cast<uintmax_t>(shape.live_pages));
 	if (shape.span_pages)
-		printf("%.1f%% |", 100.0 * static_cast<double>(shape.live_pages) / static_cast<double>(shape.span_pages));
+		printf("%.1f%% |",
+		       100.0 * static_cast<double>(shape.live_pages) / static_cast<double>(shape.span_pages));
 	else
 		printf("|");
 	printf(" %ju |\n", static_cast<uintmax_t>(shape.holes));
@@ -316,25 +325,28 @@ std::vector<Row> rows_of(const Times &times, const std::vector<Measured> &all)
 
 		if (!measured.workload)
 			continue;
-		rows.push_back({name, unit_locked, divide(times.at(name), locked)});
+		rows.push_back({ name, unit_locked, divide(times.at(name), locked) });
 		if (!name.compare(0, 4, "W4d/"))
-			rows.push_back({name + " success", unit_share, {measured.workload->success()}});
+			rows.push_back({ name + " success", unit_share, { measured.workload->success() } });
 		if (name == "W1" && times.count(yardstick_jemalloc))
-			rows.push_back({"W1 / jemalloc", unit_ratio,
-					divide(times.at(name), of_rounds(times.at(yardstick_jemalloc)))});
+			rows.push_back({ "W1 / jemalloc", unit_ratio,
+					 divide(times.at(name), of_rounds(times.at(yardstick_jemalloc))) });
 		if (!name.compare(0, 3, "W3a") || !name.compare(0, 3, "W3u")) {
 			Shape shape = measured.workload->shape();
 
-			rows.push_back({name + " span / live", unit_ratio,
-					{static_cast<double>(shape.span_pages) / static_cast<double>(shape.live_pages)}});
+			rows.push_back(
+				{ name + " span / live",
+				  unit_ratio,
+				  { static_cast<double>(shape.span_pages) / static_cast<double>(shape.live_pages) } });
 		}
 	}
-	for (const char *name : {"W3u", "W3a"}) {
-		auto large = times.find(std::string(name) + "/1000000"), small = times.find(std::string(name) + "/10000");
+	for (const char *name : { "W3u", "W3a" }) {
+		auto large = times.find(std::string(name) + "/1000000"),
+		     small = times.find(std::string(name) + "/10000");
 
 		if (large != times.end() && small != times.end())
-			rows.push_back({std::string(name) + " cost 10^6 / 10^4", unit_ratio,
-					divide(large->second, small->second)});
+			rows.push_back({ std::string(name) + " cost 10^6 / 10^4", unit_ratio,
+					 divide(large->second, small->second) });
 	}
 	return rows;
 }
@@ -363,7 +375,7 @@ int main(int argc, char **argv)
 
 	for (WorkloadEntry &entry : workload_list(options))
 		if (options.wanted(entry.name))
-			all.push_back({std::move(entry), nullptr});
+			all.push_back({ std::move(entry), nullptr });
 	for (Measured &measured : all)
 		register_workload(options, measured);
 	for (int round = 0; round < options.rounds; round++) {
@@ -392,6 +404,7 @@ int main(int argc, char **argv)
 
 	int missed = print_table(options, rows, trusted);
 
-	printf("\n%d missed%s\n", missed, options.quick ? " (quick: 10^6 live was left out, and nothing here counts)" : "");
+	printf("\n%d missed%s\n", missed,
+	       options.quick ? " (quick: 10^6 live was left out, and nothing here counts)" : "");
 	return EXIT_SUCCESS;
 }

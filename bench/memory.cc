@@ -6,12 +6,13 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace {
+namespace
+{
 
 /* The memory hooks, counting. */
 struct Meter {
 	size_t now = 0, peak = 0;
-	iova_memory hooks = {sizeof(iova_memory), alloc, free, this};
+	iova_memory hooks = { sizeof(iova_memory), alloc, free, this };
 
 	Meter() = default;
 	Meter(const Meter &) = delete;
@@ -59,7 +60,7 @@ void measure(const Options &options, const Variant &variant, size_t count, std::
 	if (peak != reported)
 		die("%s: the hooks saw a peak of %zu bytes, metadata_bytes is %ju", variant.name, peak,
 		    static_cast<uintmax_t>(reported));
-	rows.push_back({name, unit_bytes, {static_cast<double>(peak) / static_cast<double>(count)}});
+	rows.push_back({ name, unit_bytes, { static_cast<double>(peak) / static_cast<double>(count) } });
 
 	/* Every second one in the order of addresses: as many holes as can be. */
 	std::sort(live.begin(), live.end());
@@ -72,11 +73,11 @@ void measure(const Options &options, const Variant &variant, size_t count, std::
 
 	double left = static_cast<double>(count - (count + 1) / 2);
 
-	rows.push_back({name + ", half freed", unit_bytes, {static_cast<double>(meter.now) / left}});
+	rows.push_back({ name + ", half freed", unit_bytes, { static_cast<double>(meter.now) / left } });
 	iova_space_trim(space.get());
 	if (meter.peak != peak || meter.now != space_stats(space.get()).metadata_bytes)
 		die("%s: trimming took memory, or metadata_bytes is wrong", variant.name);
-	rows.push_back({name + ", half freed, trimmed", unit_bytes, {static_cast<double>(meter.now) / left}});
+	rows.push_back({ name + ", half freed, trimmed", unit_bytes, { static_cast<double>(meter.now) / left } });
 	space_verify(space.get(), variant.name);
 	space.reset();
 	if (meter.now)
@@ -91,12 +92,12 @@ std::vector<Row> measure_memory(const Options &options)
 	std::vector<Row> rows;
 
 	if (options.engine == IOVA_ENGINE_BITMAP) {
-		measure(options, {"W6", 0, 1, false}, count, rows);
-		measure(options, {"W6 TRACKED", IOVA_SPACE_TRACKED, 1, false}, count, rows);
+		measure(options, { "W6", 0, 1, false }, count, rows);
+		measure(options, { "W6 TRACKED", IOVA_SPACE_TRACKED, 1, false }, count, rows);
 	} else {
-		measure(options, {"W6", 0, longest_pages, true}, count, rows);
-		measure(options, {"W6 unaligned", 0, longest_pages, false}, count, rows);
-		measure(options, {"W6 TRACKED", IOVA_SPACE_TRACKED, longest_pages, true}, count, rows);
+		measure(options, { "W6", 0, longest_pages, true }, count, rows);
+		measure(options, { "W6 unaligned", 0, longest_pages, false }, count, rows);
+		measure(options, { "W6 TRACKED", IOVA_SPACE_TRACKED, longest_pages, true }, count, rows);
 	}
 	return rows;
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 Exchange::Exchange(iova_space *space_, size_t count, uint64_t longest_, bool aligned_, uint64_t seed)
-	: live(count), space(space_), longest(longest_), aligned(aligned_), random(seed)
+    : live(count), space(space_), longest(longest_), aligned(aligned_), random(seed)
 {
 	for (Range &range : live) {
 		slot = &range;
@@ -14,7 +14,8 @@ Exchange::Exchange(iova_space *space_, size_t count, uint64_t longest_, bool ali
 	check();
 }
 
-namespace {
+namespace
+{
 
 struct IovaPair {
 	iova_space *space;
@@ -23,34 +24,48 @@ struct IovaPair {
 	{
 		return iova_alloc(space, bytes, align, limit, iova);
 	}
-	int free(uint64_t iova, uint64_t bytes) { return iova_free(space, iova, bytes); }
+	int free(uint64_t iova, uint64_t bytes)
+	{
+		return iova_free(space, iova, bytes);
+	}
 };
 
 /* W1, W1m. */
-class CycleWorkload : public Workload {
-public:
+class CycleWorkload : public Workload
+{
+      public:
 	CycleWorkload(const Options &options, bool mixed)
-		: space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), pair{space.get()}
+	    : space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), pair{ space.get() }
 	{
 		for (size_t i = 0; mixed && i < cycle_lengths; i++)
 			cycle.pages[i] = UINT64_C(1) << i;
 	}
 
-	void run(size_t pairs) override { cycle_run(cycle, pair, pairs); }
-	Shape shape() override { return shape_of(space.get(), {}); }
-	void verify(const std::string &name) override { space_verify(space.get(), name); }
+	void run(size_t pairs) override
+	{
+		cycle_run(cycle, pair, pairs);
+	}
+	Shape shape() override
+	{
+		return shape_of(space.get(), {});
+	}
+	void verify(const std::string &name) override
+	{
+		space_verify(space.get(), name);
+	}
 
-private:
+      private:
 	Space space;
 	IovaPair pair;
 	Cycle cycle;
 };
 
 /* W2: the oldest of a ring is freed, a new one takes its place. */
-class FifoWorkload : public Workload {
-public:
+class FifoWorkload : public Workload
+{
+      public:
 	FifoWorkload(const Options &options, size_t count)
-		: space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), live(count)
+	    : space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), live(count)
 	{
 		for (Range &range : live)
 			replace(range);
@@ -67,10 +82,16 @@ public:
 		}
 		check();
 	}
-	Shape shape() override { return shape_of(space.get(), live); }
-	void verify(const std::string &name) override { space_verify(space.get(), name); }
+	Shape shape() override
+	{
+		return shape_of(space.get(), live);
+	}
+	void verify(const std::string &name) override
+	{
+		space_verify(space.get(), name);
+	}
 
-private:
+      private:
 	void replace(Range &range)
 	{
 		uint64_t iova = 0;
@@ -92,20 +113,30 @@ private:
 };
 
 /* W3u, W3a, W3s. */
-class ExchangeWorkload : public Workload {
-public:
+class ExchangeWorkload : public Workload
+{
+      public:
 	ExchangeWorkload(const Options &options, size_t count, uint64_t longest, bool aligned)
-		: space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)),
-		  exchange(space.get(), count, longest, aligned, count)
+	    : space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)),
+	      exchange(space.get(), count, longest, aligned, count)
 	{
 		exchange.age(3 * count);
 	}
 
-	void run(size_t pairs) override { exchange.age(pairs); }
-	Shape shape() override { return shape_of(space.get(), exchange.live); }
-	void verify(const std::string &name) override { space_verify(space.get(), name); }
+	void run(size_t pairs) override
+	{
+		exchange.age(pairs);
+	}
+	Shape shape() override
+	{
+		return shape_of(space.get(), exchange.live);
+	}
+	void verify(const std::string &name) override
+	{
+		space_verify(space.get(), name);
+	}
 
-private:
+      private:
 	Space space;
 	Exchange exchange;
 };
@@ -123,10 +154,11 @@ enum class Low {
 
 /* W4's space: below 4 GiB full of single pages but for the holes, above it
  * fragmented ranges with as many holes between them. */
-class LowSpace {
-public:
+class LowSpace
+{
+      public:
 	LowSpace(const Options &options, uint32_t placement, Low low)
-		: space(space_create(options, placement, 0, nullptr)), random(4)
+	    : space(space_create(options, placement, 0, nullptr)), random(4)
 	{
 		fill_low();
 		fill_high();
@@ -140,9 +172,15 @@ public:
 	}
 
 	/* A random one of the live single pages below 4 GiB. */
-	Range *pick() { return &live[Random::high_below(random.next(), live.size())]; }
+	Range *pick()
+	{
+		return &live[Random::high_below(random.next(), live.size())];
+	}
 
-	int free_page(const Range *page) { return iova_free(space.get(), page->start(), granule); }
+	int free_page(const Range *page)
+	{
+		return iova_free(space.get(), page->start(), granule);
+	}
 	int alloc_page(Range *page)
 	{
 		uint64_t iova = 0;
@@ -155,13 +193,22 @@ public:
 	{
 		return iova_alloc(space.get(), block_pages * granule, block_pages * granule, limit_32bit, iova);
 	}
-	int free_block(uint64_t iova) { return iova_free(space.get(), iova, block_pages * granule); }
+	int free_block(uint64_t iova)
+	{
+		return iova_free(space.get(), iova, block_pages * granule);
+	}
 
 	/* Of the part below 4 GiB; the holes are those of the whole space. */
-	Shape shape() { return shape_of(space.get(), live); }
-	void verify(const std::string &name) { space_verify(space.get(), name); }
+	Shape shape()
+	{
+		return shape_of(space.get(), live);
+	}
+	void verify(const std::string &name)
+	{
+		space_verify(space.get(), name);
+	}
 
-private:
+      private:
 	void fill_low()
 	{
 		Range page;
@@ -212,14 +259,23 @@ private:
 	std::vector<Range> live;
 };
 
-class LowWorkload : public Workload {
-public:
-	LowWorkload(const Options &options, uint32_t placement, Low low_) : low(options, placement, low_) {}
+class LowWorkload : public Workload
+{
+      public:
+	LowWorkload(const Options &options, uint32_t placement, Low low_) : low(options, placement, low_)
+	{
+	}
 
-	Shape shape() override { return low.shape(); }
-	void verify(const std::string &name) override { low.verify(name); }
+	Shape shape() override
+	{
+		return low.shape();
+	}
+	void verify(const std::string &name) override
+	{
+		low.verify(name);
+	}
 
-protected:
+      protected:
 	static void check(int errors)
 	{
 		if (errors)
@@ -229,9 +285,12 @@ protected:
 	LowSpace low;
 };
 
-class W4a : public LowWorkload {
-public:
-	explicit W4a(const Options &options) : LowWorkload(options, IOVA_PLACE_DEFAULT, Low::Scattered) {}
+class W4a : public LowWorkload
+{
+      public:
+	explicit W4a(const Options &options) : LowWorkload(options, IOVA_PLACE_DEFAULT, Low::Scattered)
+	{
+	}
 
 	void run(size_t pairs) override
 	{
@@ -248,9 +307,12 @@ public:
 };
 
 /* W4b and W4e: nothing but failures. */
-class LowFailure : public LowWorkload {
-public:
-	LowFailure(const Options &options, Low low_) : LowWorkload(options, IOVA_PLACE_DEFAULT, low_) {}
+class LowFailure : public LowWorkload
+{
+      public:
+	LowFailure(const Options &options, Low low_) : LowWorkload(options, IOVA_PLACE_DEFAULT, low_)
+	{
+	}
 
 	void run(size_t pairs) override
 	{
@@ -263,9 +325,12 @@ public:
 	}
 };
 
-class W4c : public LowWorkload {
-public:
-	explicit W4c(const Options &options) : LowWorkload(options, IOVA_PLACE_DEFAULT, Low::Scattered) {}
+class W4c : public LowWorkload
+{
+      public:
+	explicit W4c(const Options &options) : LowWorkload(options, IOVA_PLACE_DEFAULT, Low::Scattered)
+	{
+	}
 
 	void run(size_t pairs) override
 	{
@@ -283,9 +348,12 @@ public:
 	}
 };
 
-class W4d : public LowWorkload {
-public:
-	W4d(const Options &options, uint32_t placement) : LowWorkload(options, placement, Low::KeptHole) {}
+class W4d : public LowWorkload
+{
+      public:
+	W4d(const Options &options, uint32_t placement) : LowWorkload(options, placement, Low::KeptHole)
+	{
+	}
 
 	void run(size_t pairs) override
 	{
@@ -305,9 +373,12 @@ public:
 		}
 		check(errors);
 	}
-	double success() const override { return static_cast<double>(successes) / static_cast<double>(tries); }
+	double success() const override
+	{
+		return static_cast<double>(successes) / static_cast<double>(tries);
+	}
 
-private:
+      private:
 	size_t tries = 0, successes = 0;
 };
 
@@ -323,14 +394,14 @@ std::vector<WorkloadEntry> workload_list(const Options &options)
 {
 	const char *below = "below 4 GiB 10% free at random";
 	std::vector<WorkloadEntry> list = {
-		{"W1", 500000, true, false, "empty", maker<CycleWorkload>(false)},
-		{"W1m", 500000, true, false, "empty", maker<CycleWorkload>(true)},
-		{"W2/256", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{256})},
-		{"W2/4096", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{4096})},
+		{ "W1", 500000, true, false, "empty", maker<CycleWorkload>(false) },
+		{ "W1m", 500000, true, false, "empty", maker<CycleWorkload>(true) },
+		{ "W2/256", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{ 256 }) },
+		{ "W2/4096", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{ 4096 }) },
 	};
 	auto exchange = [&](const char *name, size_t pairs, bool quick, size_t count, uint64_t longest, bool aligned) {
-		list.push_back({name, pairs, quick, false, "exchanged 3 times over",
-				maker<ExchangeWorkload>(count, longest, aligned)});
+		list.push_back({ name, pairs, quick, false, "exchanged 3 times over",
+				 maker<ExchangeWorkload>(count, longest, aligned) });
 	};
 
 	exchange("W3u/10000", 100000, true, 10000, longest_pages, false);
@@ -341,15 +412,15 @@ std::vector<WorkloadEntry> workload_list(const Options &options)
 	exchange("W3a/1000000", 30000, false, 1000000, longest_pages, true);
 	exchange("W3s/10000", 100000, true, 10000, 32, true);
 	exchange("W3s/100000", 50000, true, 100000, 32, true);
-	list.push_back({"W4a", 50000, true, true, below, maker<W4a>()});
-	list.push_back({"W4b", 300000, true, false, below, maker<LowFailure>(Low::Scattered)});
-	list.push_back({"W4c", 50000, true, true, below, maker<W4c>()});
-	list.push_back({"W4d/best", 30000, true, true, "the same, and a hole of 4096 pages",
-			maker<W4d>(uint32_t{IOVA_PLACE_BEST_FIT})});
-	list.push_back({"W4d/top", 30000, true, false, "the same, and a hole of 4096 pages",
-			maker<W4d>(uint32_t{IOVA_PLACE_TOP_DOWN})});
-	list.push_back({"W4e", 300000, true, false, "below 4 GiB every second 64 pages free, misaligned",
-			maker<LowFailure>(Low::Misaligned)});
+	list.push_back({ "W4a", 50000, true, true, below, maker<W4a>() });
+	list.push_back({ "W4b", 300000, true, false, below, maker<LowFailure>(Low::Scattered) });
+	list.push_back({ "W4c", 50000, true, true, below, maker<W4c>() });
+	list.push_back({ "W4d/best", 30000, true, true, "the same, and a hole of 4096 pages",
+			 maker<W4d>(uint32_t{ IOVA_PLACE_BEST_FIT }) });
+	list.push_back({ "W4d/top", 30000, true, false, "the same, and a hole of 4096 pages",
+			 maker<W4d>(uint32_t{ IOVA_PLACE_TOP_DOWN }) });
+	list.push_back({ "W4e", 300000, true, false, "below 4 GiB every second 64 pages free, misaligned",
+			 maker<LowFailure>(Low::Misaligned) });
 
 	if (options.quick) {
 		list.erase(std::remove_if(list.begin(), list.end(), [](const WorkloadEntry &e) { return !e.quick; }),

@@ -11,8 +11,9 @@
 
 #include <functional>
 
-class Workload {
-public:
+class Workload
+{
+      public:
 	virtual ~Workload() = default;
 
 	/* One timed piece. dies where a result is not the expected one. */
@@ -20,15 +21,18 @@ public:
 	virtual Shape shape() = 0;
 	virtual void verify(const std::string &name) = 0;
 	/* The share of tries that succeeded, where not all have to. */
-	virtual double success() const { return 1; }
+	virtual double success() const
+	{
+		return 1;
+	}
 };
 
 struct WorkloadEntry {
 	std::string name;
-	size_t pairs;	   /* in one round */
-	bool quick;	   /* measured in the quick mode too */
-	bool anew;	   /* made anew for each round: its own steps change what it measures */
-	const char *fill;  /* what the space holds, in words */
+	size_t pairs;	  /* in one round */
+	bool quick;	  /* measured in the quick mode too */
+	bool anew;	  /* made anew for each round: its own steps change what it measures */
+	const char *fill; /* what the space holds, in words */
 	std::function<std::unique_ptr<Workload>(const Options &)> make;
 };
 
@@ -38,9 +42,9 @@ std::vector<WorkloadEntry> workload_list(const Options &options);
  * of the address are in it, as a user's own are. */
 constexpr size_t cycle_lengths = 6, cycle_slots = 64;
 struct Cycle {
-	uint64_t pages[cycle_lengths] = {1, 1, 1, 1, 1, 1};
+	uint64_t pages[cycle_lengths] = { 1, 1, 1, 1, 1, 1 };
 	uint64_t slots[cycle_slots] = {};
-	Random random{1};
+	Random random{ 1 };
 	size_t next = 0;
 };
 
@@ -68,8 +72,9 @@ template <class Pair> void cycle_run(Cycle &cycle, Pair &pair, size_t pairs)
 
 /* W3: live ranges of random lengths, of which a random one is freed and
  * another allocated. W6 and W7 measure it too. */
-class Exchange {
-public:
+class Exchange
+{
+      public:
 	/* Fills the space with count ranges of 1 to longest pages. */
 	Exchange(iova_space *space, size_t count, uint64_t longest, bool aligned, uint64_t seed);
 
@@ -110,7 +115,7 @@ public:
 
 	std::vector<Range> live;
 
-private:
+      private:
 	iova_space *space;
 	uint64_t longest;
 	bool aligned;

@@ -12,8 +12,9 @@
 #include <atomic>
 
 /* The driver alone: the results look used to the compiler. */
-class NullPair {
-public:
+class NullPair
+{
+      public:
 	int alloc(uint64_t bytes, uint64_t, uint64_t, uint64_t *iova)
 	{
 		*iova = bytes;
@@ -30,8 +31,9 @@ public:
 constexpr unsigned magazine_entries = 127;
 
 /* An array that is popped and pushed, with nothing around it. */
-class Magazine {
-public:
+class Magazine
+{
+      public:
 	Magazine()
 	{
 		for (count = 0; count < magazine_entries / 2; count++)
@@ -54,15 +56,16 @@ public:
 		return 0;
 	}
 
-private:
+      private:
 	unsigned count;
 	uint64_t entries[magazine_entries];
 };
 
 /* L: per operation one compare-exchange to lock and one plain release store to
  * unlock. */
-class LockedMagazine {
-public:
+class LockedMagazine
+{
+      public:
 	int alloc(uint64_t bytes, uint64_t align, uint64_t limit, uint64_t *iova)
 	{
 		lock();
@@ -79,26 +82,33 @@ public:
 		return error;
 	}
 
-private:
+      private:
 	void lock()
 	{
-		for (unsigned expected = 0; !held.compare_exchange_weak(expected, 1, std::memory_order_acquire,
-									std::memory_order_relaxed);
+		for (unsigned expected = 0;
+		     !held.compare_exchange_weak(expected, 1, std::memory_order_acquire, std::memory_order_relaxed);
 		     expected = 0)
 			;
 	}
-	void unlock() { held.store(0, std::memory_order_release); }
+	void unlock()
+	{
+		held.store(0, std::memory_order_release);
+	}
 
-	std::atomic<unsigned> held{0};
+	std::atomic<unsigned> held{ 0 };
 	Magazine magazine;
 };
 
 /* malloc and free of a jemalloc that serves nobody else in this process. */
-class Jemalloc {
-public:
+class Jemalloc
+{
+      public:
 	/* False where there is none; why() says what the loader said. */
 	bool open();
-	const std::string &why() const { return reason; }
+	const std::string &why() const
+	{
+		return reason;
+	}
 
 	int alloc(uint64_t bytes, uint64_t, uint64_t, uint64_t *iova)
 	{
@@ -114,7 +124,7 @@ public:
 		return 0;
 	}
 
-private:
+      private:
 	void *(*malloc_of)(size_t) = nullptr;
 	void (*free_of)(void *) = nullptr;
 	std::string reason;

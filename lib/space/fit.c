@@ -182,9 +182,8 @@ static bool next_block(const struct iova_fit *fit, bool lowest, uint64_t pfn, ui
 			return false;
 		distance = edge - fit->length - position;
 	}
-	if (distance > slack &&
-	    !iova_arith_first_residue(iova_arith_modulo(fit->boundary, fit->align), fit->align, distance - slack,
-				      distance, &blocks))
+	if (distance > slack && !iova_arith_first_residue(iova_arith_modulo(fit->boundary, fit->align), fit->align,
+							  distance - slack, distance, &blocks))
 		return false;
 	if (blocks > UINT64_MAX >> 8 >> iova_arith_log2(fit->boundary))
 		return false; /* beyond every PFN */

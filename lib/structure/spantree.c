@@ -401,8 +401,7 @@ static void child_remove(struct iova_spantree *tree, struct iova_spantree_inner 
 }
 
 /* Evens out two neighbouring inner nodes; true where left took all. */
-static bool inners_even(struct iova_spantree *tree, struct iova_spantree_inner *left,
-			struct iova_spantree_inner *right)
+static bool inners_even(struct iova_spantree *tree, struct iova_spantree_inner *left, struct iova_spantree_inner *right)
 {
 	size_t both = left->count + right->count, half = both / 2;
 

@@ -34,8 +34,8 @@ struct iova_spantree {
 	unsigned extras; /* constant: words kept with each span */
 	uint64_t spans, total;
 	uint64_t near[IOVA_SPAN_ORDERS]; /* where a search for the best fit begins, by length */
-	uint64_t steps; /* nodes and spans that searches looked at, for tests that count */
-	uint32_t top[IOVA_SPAN_ORDERS]; /* the whole tree's longest runs */
+	uint64_t steps;			 /* nodes and spans that searches looked at, for tests that count */
+	uint32_t top[IOVA_SPAN_ORDERS];	 /* the whole tree's longest runs */
 	struct iova_pool leaves, inners;
 };
 
@@ -45,9 +45,9 @@ struct iova_spantree_inner;
 /* A place in the tree, valid until the next change that does not take it. */
 struct iova_spantree_path {
 	struct iova_spantree_leaf *leaf;
-	unsigned index;						      /* in the leaf */
+	unsigned index;						/* in the leaf */
 	struct iova_spantree_inner *node[IOVA_SPANTREE_HEIGHT]; /* [0]: the leaf's parent */
-	uint8_t slot[IOVA_SPANTREE_HEIGHT];			      /* in node[]: which child */
+	uint8_t slot[IOVA_SPANTREE_HEIGHT];			/* in node[]: which child */
 };
 
 /* The pools are empty and the tree unusable until iova_spantree_start.
