@@ -209,6 +209,7 @@ static void parts_freed_unseen(void **state)
 	iova_space_destroy(space);
 
 	assert_ok(iova_space_create(&config, &space));
+	assert_ok(iova_alloc_at(space, 0, PAGE, NULL));
 	assert_ok(iova_alloc(space, 1000 * PAGE, 0, UINT64_MAX, &many));
 	for (unsigned i = 0; i < 300; i++)
 		assert_ok(iova_alloc(space, PAGE, 0, UINT64_MAX, &iova));
@@ -220,8 +221,14 @@ static void parts_freed_unseen(void **state)
 		assert_ok(iova_check(space, NULL, NULL));
 	}
 	assert_ok(iova_stats_get(space, &stats));
-	assert_int_equal(stats.live_granules, 1300 - freed);
+	assert_int_equal(stats.live_granules, 1301 - freed);
 	assert_in_range(freed, 150, 299); /* records for half of the ranges, and a few to spare */
+	assert_rc(iova_free(space, many + 999 * PAGE, PAGE), IOVA_ERR_INVAL); /* nothing above it is free */
+	assert_rc(iova_free(space, many - 3 * PAGE, PAGE), IOVA_ERR_INVAL);   /* what is, does not touch it */
+	assert_ok(iova_free(space, many - PAGE, PAGE));			      /* becomes part of what is above it */
+	assert_ok(iova_free(space, 0, PAGE));
+	assert_ok(iova_free(space, many + PAGE, PAGE)); /* joins what is on both sides */
+	assert_ok(iova_check(space, NULL, NULL));
 	iova_space_destroy(space);
 }
 
@@ -289,6 +296,22 @@ static void long_origins(void **state)
 		assert_rc(iova_restore(&config, test_read, &reader, &restored), TEST_READ_END);
 	}
 	test_text_free(&saved);
+	iova_space_destroy(space);
+}
+
+/* No character of an origin that a terminal would obey gets into the text. */
+static void origins_that_control(void **state)
+{
+	struct iova_space *space = space_of(0, NULL);
+	struct iova_resv resv = test_resv(0, PAGE - 1, IOVA_RESV_MSI, NULL);
+	struct test_text text = { 0 };
+
+	(void)state;
+	resv.origin = "a\x7f\x1f\n z";
+	assert_ok(iova_reserve(space, &resv));
+	assert_ok(iova_dump(space, IOVA_FORMAT_TEXT, test_print, &text));
+	assert_non_null(strstr(text.data, "from a??? z\n"));
+	test_text_free(&text);
 	iova_space_destroy(space);
 }
 
@@ -549,6 +572,7 @@ int main(void)
 		cmocka_unit_test(parts_freed_unseen),
 		cmocka_unit_test(parts_freed_unseen_in_place),
 		cmocka_unit_test(long_origins),
+		cmocka_unit_test(origins_that_control),
 		cmocka_unit_test(a_window_at_the_very_top),
 		cmocka_unit_test(writers_that_fail),
 		cmocka_unit_test(well_sealed_but_wrong),

@@ -278,6 +278,19 @@ static void long_runs(void **unused)
 	teardown(&f);
 }
 
+/* Spans 100 apart, and windows that hold whole ones. */
+static void put_apart(struct fixture *f, const uint64_t *length)
+{
+	struct iova_spantree_path path;
+
+	setup(f, IOVA_SPAN_ORDERS, 0);
+	for (uint64_t i = 0; i < WORLD; i++) {
+		bool found = iova_spantree_seek(&f->tree, 100 * i, &path);
+
+		iova_spantree_insert(&f->tree, &path, found, (struct iova_span){ 100 * i, length[i] });
+	}
+}
+
 /* More leaves than the best fit compares: it goes on where the longest run is
  * shortest, if such a subtree lies inside the bounds. Every answer is one of
  * the window's, and no longer than what the compared ones have. */
@@ -290,13 +303,9 @@ static void best_fit_beyond_the_compared(void **unused)
 	unsigned beyond = 0;
 
 	(void)unused;
-	setup(&f, IOVA_SPAN_ORDERS, 0);
-	for (uint64_t i = 0; i < WORLD; i++) {
-		bool found = iova_spantree_seek(&f.tree, 100 * i, &path);
-
+	for (uint64_t i = 0; i < WORLD; i++)
 		length[i] = i >= 3500 ? 10 : i >= 500 && i < 2500 ? 7 : 20;
-		iova_spantree_insert(&f.tree, &path, found, (struct iova_span){ 100 * i, length[i] });
-	}
+	put_apart(&f, length);
 	for (uint64_t first = 0; first < WORLD; first += 470)
 		for (uint64_t last = first + 1; last < WORLD; last += 390) {
 			uint64_t compared = UINT64_MAX, found;
@@ -321,6 +330,82 @@ static void best_fit_beyond_the_compared(void **unused)
 	teardown(&f);
 }
 
+/* Neighbourhoods of small and of large spans, without the lengths from 7 to 9:
+ * the shortest where no more fit than are compared, else one that fits; and
+ * none where none does. */
+static void best_fit_among_many(void **unused)
+{
+	static struct fixture f;
+	static uint64_t length[WORLD];
+	struct iova_spantree_path path;
+
+	(void)unused;
+	state = 77;
+	for (uint64_t i = 0; i < WORLD; i++)
+		length[i] = i / 40 * 7919 % 5 ? 10 + i / 40 * 104729 % 7 + random_below(3) : 1 + random_below(6);
+	put_apart(&f, length);
+	for (unsigned query = 0; query < 3000; query++) {
+		uint64_t first = random_below(WORLD), last = first + random_below(WORLD - first);
+		struct iova_span_query q = { .length = query % 2 ? 1 + random_below(18) : 7 + random_below(3),
+					     .lo = 100 * first,
+					     .hi = 100 * last + 99,
+					     .pick = IOVA_SPAN_BEST_FIT };
+		uint64_t shortest = UINT64_MAX, fits = 0, found;
+
+		for (uint64_t i = first; i <= last; i++) {
+			fits += length[i] >= q.length;
+			if (length[i] >= q.length && length[i] < shortest)
+				shortest = length[i];
+		}
+		assert_int_equal(iova_spantree_find(&f.tree, &q, &path), fits > 0);
+		if (!fits)
+			continue;
+		found = iova_spantree_at(&path).start / 100;
+		assert_in_range(found, first, last);
+		assert_true(length[found] >= q.length);
+		if (fits <= IOVA_SPANTREE_BEST)
+			assert_int_equal(length[found], shortest);
+	}
+	teardown(&f);
+}
+
+/* One of the length itself, in each leaf in turn of those that are compared and
+ * of some that are not, among longer ones: never is nothing found, and what was
+ * found once is found again. */
+static void best_fit_at_the_last_leaf(void **unused)
+{
+	static struct fixture f;
+	static uint64_t length[WORLD];
+	struct iova_span_query q = { .length = 5, .hi = 100 * WORLD, .pick = IOVA_SPAN_BEST_FIT };
+	struct iova_spantree_path path;
+	unsigned exact = 0;
+
+	(void)unused;
+	for (uint64_t i = 0; i < WORLD; i++)
+		length[i] = 10;
+	put_apart(&f, length);
+	for (uint64_t i = WORLD; i-- > WORLD / 2;) {
+		struct iova_span span = { 100 * i, 5 };
+		uint64_t found;
+
+		assert_true(iova_spantree_seek(&f.tree, span.start, &path));
+		iova_spantree_replace(&f.tree, &path, span);
+		assert_true(iova_spantree_find(&f.tree, &q, &path));
+		found = iova_spantree_at(&path).length;
+		assert_true(found == 5 || found == 10);
+		exact += found == 5;
+		if (found == 5) {
+			assert_true(iova_spantree_find(&f.tree, &q, &path));
+			assert_int_equal(iova_spantree_at(&path).start, span.start);
+		}
+		assert_true(iova_spantree_seek(&f.tree, span.start, &path));
+		span.length = 10;
+		iova_spantree_replace(&f.tree, &path, span);
+	}
+	assert_true(exact >= IOVA_SPANTREE_BEST * IOVA_SPANTREE_LEAF_MIN);
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +413,8 @@ int main(void)
 		cmocka_unit_test(orders_of_change),
 		cmocka_unit_test(long_runs),
 		cmocka_unit_test(best_fit_beyond_the_compared),
+		cmocka_unit_test(best_fit_among_many),
+		cmocka_unit_test(best_fit_at_the_last_leaf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
