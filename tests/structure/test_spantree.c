@@ -331,7 +331,6 @@ static void best_fit_beyond_the_compared(void **unused)
 	teardown(&f);
 }
 
-<<<<<<< HEAD
 /* Neighbourhoods of small and of large spans, without the lengths from 7 to 9:
  * the shortest where no more fit than are compared, else one that fits; and
  * none where none does. */
@@ -405,7 +404,9 @@ static void best_fit_at_the_last_leaf(void **unused)
 		iova_spantree_replace(&f.tree, &path, span);
 	}
 	assert_true(exact >= IOVA_SPANTREE_BEST * IOVA_SPANTREE_LEAF_MIN);
-=======
+	teardown(&f);
+}
+
 /* Many more leaves than a best fit compares: the long span in the middle is
  * never taken, and where it looks first is where the last one was. */
 static void best_fit_of_many(void **unused)
@@ -451,7 +452,6 @@ static void best_fit_of_many(void **unused)
 		assert_true(iova_spantree_find(&f.tree, &q, &path));
 		assert_int_equal(iova_spantree_at(&path).start, i * 64);
 	}
->>>>>>> h-bench
 	teardown(&f);
 }
 
