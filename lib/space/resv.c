@@ -447,6 +447,8 @@ int iova_resv_walk(struct iova_space *space, iova_resv_fn visit, void *ctx)
 {
 	int result = 0;
 
+	if (!visit)
+		return IOVA_ERR_INVAL;
 	iova_space_lock(space);
 	for (const struct iova_resv_record *record = space->resv_first; record && !result; record = record->next)
 		result = visit(ctx, &record->resv);

@@ -56,6 +56,8 @@ int iova_walk(struct iova_space *space, iova_segment_fn visit, void *ctx)
 	uint64_t pfn = space->world.start, end = space->world.start + space->world.length;
 	int result = 0;
 
+	if (!visit)
+		return IOVA_ERR_INVAL;
 	iova_space_lock(space);
 	while (pfn < end && !result) {
 		struct iova_segment segment = { .struct_size = sizeof(segment) };
