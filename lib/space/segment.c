@@ -15,6 +15,9 @@ static bool at_or_before(bool found, struct iova_span span, uint64_t pfn, uint64
 	return false;
 }
 
+/* Free extents, holes and live ranges are disjoint, so the order of the questions
+ * only saves looks. What none of them has is a guard's or, where the space does
+ * not know its live ranges, live. A piece ends where the next of any begins. */
 void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece *piece)
 {
 	uint64_t end = space->world.start + space->world.length;
