@@ -402,9 +402,8 @@ int main(int argc, char **argv)
 	if (options.wanted("W7"))
 		append(rows, measure_latency(options, median(collector.times.at(yardstick_locked))));
 
-	int missed = print_table(options, rows, trusted);
+	int missed = print_table(options, rows, trusted && !options.quick);
 
-	printf("\n%d missed%s\n", missed,
-	       options.quick ? " (quick: 10^6 live was left out, and nothing here counts)" : "");
+	printf("\n%d missed%s\n", missed, options.quick ? " (quick: 10^6 live is left out and no time is judged)" : "");
 	return EXIT_SUCCESS;
 }

@@ -38,7 +38,8 @@ typedef int (*iova_segment_fn)(void *ctx, const struct iova_segment *segment);
 /* Segments in address order that cover the aperture without gap or overlap:
  * exact where no other call runs, else each true at some instant of the walk.
  * Where the space is not TRACKED, neighbouring live ranges may come as one. A
- * visitor's non-zero return ends the walk and is returned. */
+ * visitor's non-zero return ends the walk and is returned. INVAL: visit is
+ * NULL. */
 int iova_walk(struct iova_space *space, iova_segment_fn visit, void *ctx);
 
 /* Counts in granules unless said; a count of 2^64 is reported as UINT64_MAX. */
@@ -89,12 +90,15 @@ typedef int (*iova_read_fn)(void *ctx, void *bytes, size_t count);
 
 /* A saved space is versioned, checksummed, of fixed byte order. It holds the
  * live ranges (with lengths and guards where TRACKED or CHECKED knows them)
- * and the reservations. docs/snapshot.md has the layout. */
+ * and the reservations. docs/snapshot.md has the layout. INVAL: write is
+ * NULL. */
 int iova_save(struct iova_space *space, iova_write_fn write, void *ctx);
 
 /* What is read is not trusted: CORRUPT where it is not a whole, consistent
  * snapshot. Aperture and granule must be the saved ones, else INVAL; engine
- * and caches may differ; TRACKED or CHECKED that was not saved: NOTSUP.
+ * and caches may differ; TRACKED or CHECKED that was not saved: NOTSUP, as are
+ * guards where config is not TRACKED. An ATOMIC space comes back without a
+ * prefill. CPU time and memory are in proportion to what was read.
  * Cookies come back NULL, owners as NULL with their number in the origin
  * ("#3 acpi-dmar"); quarantined comes back quarantined. */
 int iova_restore(const struct iova_space_config *config, iova_read_fn read, void *ctx, struct iova_space **space);

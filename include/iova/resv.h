@@ -8,7 +8,8 @@
  * kept and listed as given, only the part inside is a hole. Partial granules
  * are rounded outwards, without wrapping. Threads and interrupts as in
  * <iova/space.h>; in an ATOMIC space the memory hooks are called with
- * IOVA_MEMORY_ATOMIC. Each call costs O(number of reservations).
+ * IOVA_MEMORY_ATOMIC. Each call costs O(number of reservations), with the lock
+ * held, unless its comment says more.
  */
 #ifndef IOVA_RESV_H
 #define IOVA_RESV_H
@@ -53,18 +54,20 @@ int iova_reserve(struct iova_space *space, const struct iova_resv *resv);
 int iova_unreserve(struct iova_space *space, const struct iova_resv *resv);
 
 /* Takes back all of an owner; *gone (gone may be NULL) says how many; none is
- * no error. */
+ * no error. Costs O(number of reservations) for each of them. */
 int iova_unreserve_owner(struct iova_space *space, const void *owner, size_t *gone);
 
 /* All of old_owner's become new_owner's. EXIST, and nothing changed, where
- * that would make two the same. */
+ * that would make two the same. Costs O(number of reservations) for each of
+ * old_owner's. */
 int iova_resv_owner_replace(struct iova_space *space, const void *old_owner, const void *new_owner);
 
 /* Only inside these may be allocated: the complement within [0, 2^64-1] is
  * reserved with as's type, owner, prot and origin (its extent is ignored).
  * Windows may be unsorted and overlap and are rounded inwards; none (or none
- * that holds a whole granule) is INVAL; all or nothing. Costs O(count^2), most
- * of it before the lock is taken. */
+ * that holds a whole granule) is INVAL; all or nothing. Costs O(count^2) before
+ * the lock is taken, and O(number of reservations) under it for each that is
+ * made. */
 int iova_reserve_outside(struct iova_space *space, const struct iova_extent *windows, size_t count,
 			 const struct iova_resv *as);
 
@@ -73,7 +76,8 @@ int iova_reserve_outside(struct iova_space *space, const struct iova_extent *win
  * ATOMIC one. resv and its origin are valid during the call. */
 typedef int (*iova_resv_fn)(void *ctx, const struct iova_resv *resv);
 
-/* Every reservation as it was given, by start, then last. */
+/* Every reservation as it was given, by start, then last. INVAL: visit is
+ * NULL. */
 int iova_resv_walk(struct iova_space *space, iova_resv_fn visit, void *ctx);
 
 #ifdef __cplusplus

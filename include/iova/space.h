@@ -124,8 +124,8 @@ int iova_space_place(const struct iova_space_config *config, size_t live_ranges,
  * dma_mask is a limit.
  *
  * INVAL: length 0, align not a power of two. NOSPC: no such range is free,
- * whatever the reason; a length that rounds to 2^64. NOMEM: no room for the record that the later free may
- * need.
+ * whatever the reason; a length that rounds to 2^64. NOMEM: no room for the
+ * record that the later free may need.
  */
 int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova);
 
@@ -134,10 +134,10 @@ int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64
  * given to alloc, or any that rounds to the same).
  *
  * NOENT: no live range contains iova. INVAL: length 0, or one does and this is
- * not its start and length. CHECKED (and
- * TRACKED) spaces catch every bad free and change nothing. Other spaces catch
- * a range of which any granule is free or reserved; a free that covers only
- * granules of other live ranges goes unseen there.
+ * not its start and length. CHECKED (and TRACKED) spaces catch every bad free
+ * and change nothing. Other spaces catch a range of which any granule is free
+ * or reserved; a free that covers only granules of other live ranges goes unseen
+ * there, and never breaks the space itself.
  */
 int iova_free(struct iova_space *space, uint64_t iova, uint64_t length);
 
@@ -165,13 +165,17 @@ struct iova_constraints {
  * extent is long enough to hold the range wherever it starts (length + align,
  * twice that with a boundary, plus two guards), or one of the first eight that
  * are long enough at all holds it; only where neither is so, O(log n) for each
- * free extent of at least length. A guard: O(log n) for each free extent of at
- * least length that comes before the one that holds it with its guards.
+ * free extent of at least length; so too where length + align is above the
+ * boundary. A guard: O(log n) for each free extent of at least length that comes
+ * before the one that holds it with its guards.
  *
  * BEST_FIT: compares the free extents that fit, downwards from where such a
  * length was last put and then from the top, until one fits exactly or 64 nodes
  * (at least 900 extents) were compared, so it is exact in a space of that many;
- * beyond, it goes on where the largest fitting run is smallest.
+ * beyond, it goes on where the largest fitting run is smallest. Only that one
+ * extent is tried where an alignment above 2^18 granules or no power of two, a
+ * phase, a boundary or a guard then keeps the range out of it; the rest go from
+ * the top.
  *
  * INVAL: length 0; align, phase, boundary not as above; unknown flag or
  * placement; struct_size too small. NOTSUP: guard or cookie without TRACKED; a
@@ -180,9 +184,9 @@ struct iova_constraints {
  */
 int iova_alloc_constrained(struct iova_space *space, const struct iova_constraints *c, uint64_t *iova);
 
-/* Exactly this range. INVAL: length 0, iova not on a granule, a cookie without
- * TRACKED is NOTSUP. OVERFLOW: it wraps or leaves the aperture. ADDRINUSE: a
- * live range, a guard or a reservation is there. AGAIN: a quarantined one. */
+/* Exactly this range. INVAL: length 0, iova not on a granule. NOTSUP: a cookie
+ * without TRACKED. OVERFLOW: it wraps or leaves the aperture. ADDRINUSE: a live
+ * range, a guard or a reservation is there. AGAIN: a quarantined one. NOMEM. */
 int iova_alloc_at(struct iova_space *space, uint64_t iova, uint64_t length, void *cookie);
 
 /* count ranges as iova_alloc gives them, all or none; iovas[] is undefined

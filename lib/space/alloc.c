@@ -29,13 +29,17 @@ static bool place_in(struct iova_space *space, const struct iova_fit *fit, struc
 	return iova_fit_place(fit, span, lowest, pfn);
 }
 
-/* Extent by extent, where the engine's answer may not suffice. */
+/*
+ * Extent by extent, where the engine's answer may not suffice. What is left of
+ * [query.lo, query.hi] are the extents that were not tried; sure's window
+ * shrinks with it, so that it never finds one that comes before. BEST_FIT has one
+ * extent to offer; after it the whole window is gone through from the top.
+ */
 static bool search_each(struct iova_space *space, const struct iova_fit *fit, struct iova_span_query query,
 			uint64_t *pfn)
 {
 	bool lowest = query.pick == IOVA_SPAN_LOWEST;
 	struct iova_span_query sure = query;
-	uint64_t hi = query.hi;
 	struct iova_span span;
 
 	for (unsigned tries = 0;; tries++) {
@@ -48,7 +52,6 @@ static bool search_each(struct iova_space *space, const struct iova_fit *fit, st
 			return true;
 		if (query.pick == IOVA_SPAN_BEST_FIT) {
 			query.pick = sure.pick = IOVA_SPAN_HIGHEST;
-			query.hi = hi;
 			continue;
 		}
 		if (lowest ? iova_span_last(span) >= query.hi : span.start <= query.lo)
@@ -85,6 +88,8 @@ static bool search_up_to(struct iova_space *space, const struct iova_fit *fit, u
 	case IOVA_PLACE_BEST_FIT:
 		return search_window(space, fit, fit->lo, hi, IOVA_SPAN_BEST_FIT, pfn);
 	case IOVA_PLACE_RANDOM:
+		/* A range starts at or below at and lies in the first window, or
+		 * above at and in the second: nothing that fits is missed. */
 		if (hi - fit->lo < fit->length - 1)
 			return false;
 		/* Each start that the window has room for is as likely. */
@@ -108,6 +113,8 @@ void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t
 	struct iova_span guarded = { span.start < guard ? 0 : span.start - guard, 0 };
 
 	guarded.length = span.start - guarded.start + span.length + guard;
+	/* Guards may reach over holes, other guards and the aperture's edge, so
+	 * there may be several free pieces to take. */
 	if (guard)
 		iova_space_cover(space, guarded);
 	else

@@ -86,7 +86,7 @@ static void explain_window(struct iova_space *space, const struct iova_fit *fit,
 
 static int explain_fit(struct iova_space *space, const struct iova_fit *fit, struct iova_text *text)
 {
-	uint64_t random = space->random, pfn;
+	uint64_t random = space->random, pfn; /* the generator's state: the next allocation draws the same */
 	bool found = iova_space_search(space, fit, &pfn);
 
 	space->random = random;

@@ -18,7 +18,7 @@ static bool fit_window(const struct iova_space *space, uint64_t min, uint64_t li
 		fit->lo = space->world.start;
 	if (end > world_end)
 		end = world_end;
-	fit->hi = end - 1;
+	fit->hi = end - 1; /* wraps for an end of 0 alone, where nothing is left */
 	return fit->lo < end;
 }
 

@@ -16,6 +16,7 @@ static int free_ledgered(struct iova_space *space, struct iova_span span, bool w
 		return IOVA_ERR_INVAL;
 	if (space->flags & IOVA_SPACE_TRACKED)
 		guard = iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD];
+	/* Out of the ledger first: expose asks it whose guards still hold. */
 	iova_spantree_remove(&space->ledger, &path);
 	if (!guard) {
 		bool given = space->engine.ops->give(&space->engine, span);

@@ -32,6 +32,8 @@ void iova_space_expose(struct iova_space *space, struct iova_span span)
 		expose_outside_guards(space, (struct iova_span){ at, last - at + 1 });
 }
 
+/* Each step takes the lowest free piece of span away, so next comes to the one
+ * above it. */
 void iova_space_cover(struct iova_space *space, struct iova_span span)
 {
 	uint64_t lo = span.start, hi = iova_span_last(span);

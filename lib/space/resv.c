@@ -121,7 +121,9 @@ static bool any_live(struct iova_space *space, struct iova_span span)
 	return false;
 }
 
-/* Adds span to the union: swallows the holes that it meets or touches. */
+/* Adds span to the union: swallows the holes that it meets or touches. [start,
+ * end) is span and what it has swallowed; no hole in the tree touches another, so
+ * it ends when the first one behind start - 1 begins behind end. */
 static void hole_add(struct iova_space *space, struct iova_span span)
 {
 	uint64_t start = span.start, end = span.start + span.length;
@@ -170,7 +172,9 @@ static void uncover(struct iova_space *space, uint64_t start, uint64_t end)
 	iova_space_expose(space, (struct iova_span){ start, end - start });
 }
 
-/* Frees what a record that has left the list covered alone. */
+/* Frees what a record that has left the list covered alone. Of its span, what is
+ * below at is settled; the list is sorted, so the next record that reaches above
+ * at begins where the part that nobody else covers ends. */
 static void record_uncover(struct iova_space *space, const struct iova_resv_record *gone)
 {
 	struct iova_span span, other;
@@ -259,6 +263,8 @@ static int resv_insert_all(struct iova_space *space, struct iova_resv_record *re
 	int error;
 
 	iova_space_lock(space);
+	/* All that can fail comes before the first insertion; the conflicts are
+	 * looked for behind the reserve, which lets the lock go. */
 	error = iova_stock_reserve(space, 0, count, flags);
 	for (record = records; record && !error; record = record->next)
 		error = resv_conflict(space, &record->resv);
@@ -447,6 +453,8 @@ int iova_resv_walk(struct iova_space *space, iova_resv_fn visit, void *ctx)
 {
 	int result = 0;
 
+	if (!visit)
+		return IOVA_ERR_INVAL;
 	iova_space_lock(space);
 	for (const struct iova_resv_record *record = space->resv_first; record && !result; record = record->next)
 		result = visit(ctx, &record->resv);

@@ -15,6 +15,9 @@ static bool at_or_before(bool found, struct iova_span span, uint64_t pfn, uint64
 	return false;
 }
 
+/* Free extents, holes and live ranges are disjoint, so the order of the questions
+ * only saves looks. What none of them has is a guard's or, where the space does
+ * not know its live ranges, live. A piece ends where the next of any begins. */
 void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece *piece)
 {
 	uint64_t end = space->world.start + space->world.length;
@@ -56,6 +59,8 @@ int iova_walk(struct iova_space *space, iova_segment_fn visit, void *ctx)
 	uint64_t pfn = space->world.start, end = space->world.start + space->world.length;
 	int result = 0;
 
+	if (!visit)
+		return IOVA_ERR_INVAL;
 	iova_space_lock(space);
 	while (pfn < end && !result) {
 		struct iova_segment segment = { .struct_size = sizeof(segment) };

@@ -13,6 +13,7 @@ struct iova_pool_slab {
 
 #define SLAB_HEADER ((sizeof(struct iova_pool_slab) + IOVA_POOL_ALIGN - 1) & ~(size_t)(IOVA_POOL_ALIGN - 1))
 
+/* The first word stays the slab's, in use or not: that is how put finds it. */
 struct unused_item {
 	struct iova_pool_item item;
 	void *next;

@@ -256,7 +256,7 @@ static bool best_fit(struct search *search, uint64_t near)
 	if (!ended)
 		walk(search);
 	/* Of so many leaves most are wholly inside the bounds. */
-	if (!search->leaves && !(search->found && search->shortest == search->query->length))
+	if (!search->leaves)
 		leaf_best(search, least_sufficient(search));
 	if (!search->found)
 		return false;

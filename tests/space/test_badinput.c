@@ -105,6 +105,16 @@ static void batches_too_large(void **state)
 	free(iovas);
 }
 
+static void callbacks_that_are_none(void **state)
+{
+	struct world *w = *state;
+
+	REFUSED(w, iova_walk(w->space, NULL, NULL), IOVA_ERR_INVAL);
+	REFUSED(w, iova_resv_walk(w->space, NULL, NULL), IOVA_ERR_INVAL);
+	REFUSED(w, iova_dump(w->space, IOVA_FORMAT_TEXT, NULL, NULL), IOVA_ERR_INVAL);
+	REFUSED(w, iova_save(w->space, NULL, NULL), IOVA_ERR_INVAL);
+}
+
 /* One that could not even fit an empty window costs no memory on the way. */
 static void batches_larger_than_their_window(void **state)
 {
@@ -625,6 +635,7 @@ int main(void)
 		T(lengths_zero_huge_and_wrapping),
 		T(batches_too_large),
 		cmocka_unit_test(batches_larger_than_their_window),
+		T(callbacks_that_are_none),
 		T(alignments_of_every_wrong_kind),
 		T(phases_of_every_wrong_kind),
 		T(boundaries_of_every_wrong_kind),

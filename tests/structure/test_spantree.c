@@ -171,9 +171,9 @@ static void query(struct fixture *f)
 {
 	static struct iova_span finds[WORLD];
 	struct iova_span_query q = { .length = 1 + random_below(1 + random_below(9)),
-					 .lo = random_below(3) ? 0 : random_below(WORLD),
-					 .order = (unsigned)random_below(random_below(8) ? 4 : 19),
-					 .pick = (enum iova_span_pick)random_below(3) };
+				     .lo = random_below(3) ? 0 : random_below(WORLD),
+				     .order = (unsigned)random_below(random_below(8) ? 4 : 19),
+				     .pick = (enum iova_span_pick)random_below(3) };
 	struct iova_spantree_path path;
 	struct iova_span span;
 	size_t count, at = 0;
@@ -315,7 +315,8 @@ static void best_fit_beyond_the_compared(void **unused)
 			assert_true(iova_spantree_find(&f.tree, &q, &path));
 			found = iova_spantree_at(&path).start / 100;
 			assert_in_range(found, first, last);
-			for (uint64_t i = last; i >= first && i + IOVA_SPANTREE_BEST * IOVA_SPANTREE_LEAF_MIN > last; i--) {
+			for (uint64_t i = last; i >= first && i + IOVA_SPANTREE_BEST * IOVA_SPANTREE_LEAF_MIN > last;
+			     i--) {
 				compared = length[i] < compared ? length[i] : compared;
 				if (!i)
 					break;
@@ -406,12 +407,61 @@ static void best_fit_at_the_last_leaf(void **unused)
 	teardown(&f);
 }
 
+/* Many more leaves than a best fit compares: the long span in the middle is
+ * never taken, and where it looks first is where the last one was. */
+static void best_fit_of_many(void **unused)
+{
+	static struct fixture f;
+	struct iova_span_query q = { .length = 2, .pick = IOVA_SPAN_BEST_FIT };
+	struct iova_spantree_path path;
+	const uint64_t count = WORLD;
+
+	(void)unused;
+	state = 7;
+	setup(&f, IOVA_SPAN_ORDERS, 0);
+	for (uint64_t i = 0; i < count; i++) {
+		bool found = iova_spantree_seek(&f.tree, i * 64, &path);
+		uint64_t length = i == count / 2 ? 60 : i / 500 % 2 ? 1 : 3 + random_below(9);
+
+		iova_spantree_insert(&f.tree, &path, found, (struct iova_span){ i * 64, length });
+	}
+	for (unsigned round = 0; round < 2000; round++) {
+		struct iova_span span;
+
+		q.lo = random_below(count * 64);
+		q.hi = q.lo + random_below(count * 64);
+		if (!iova_spantree_find(&f.tree, &q, &path))
+			continue;
+		span = iova_spantree_at(&path);
+		assert_true(iova_span_clip(&span, q.lo, q.hi));
+		assert_true(span.length >= q.length);
+		if (q.hi - q.lo > 1000 * 64 && q.hi < count * 64)
+			assert_true(span.length < 60);
+		iova_spantree_remember(&f.tree, span);
+	}
+
+	/* Of two that are as short, the one below what is remembered. */
+	q.lo = 0;
+	q.hi = UINT64_MAX >> 8;
+	for (uint64_t i = 1000; i < count; i += 1000) {
+		assert_true(iova_spantree_seek(&f.tree, i * 64, &path));
+		iova_spantree_replace(&f.tree, &path, (struct iova_span){ i * 64, 2 });
+	}
+	for (uint64_t i = 1000; i < count; i += 1000) {
+		iova_spantree_remember(&f.tree, (struct iova_span){ i * 64 + 3, 2 });
+		assert_true(iova_spantree_find(&f.tree, &q, &path));
+		assert_int_equal(iova_spantree_at(&path).start, i * 64);
+	}
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(against_map),
 		cmocka_unit_test(orders_of_change),
 		cmocka_unit_test(long_runs),
+		cmocka_unit_test(best_fit_of_many),
 		cmocka_unit_test(best_fit_beyond_the_compared),
 		cmocka_unit_test(best_fit_among_many),
 		cmocka_unit_test(best_fit_at_the_last_leaf),

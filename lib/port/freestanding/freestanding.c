@@ -182,6 +182,8 @@ void iova_port_lock_destroy(struct iova_port_lock *lock)
 
 void iova_port_lock_acquire(struct iova_port_lock *lock)
 {
+	/* Off before the lock, not after: an interrupt that came between would
+	 * spin for ever on a lock that its own CPU holds. */
 	unsigned long interrupts = lock->atomic ? interrupts_off() : 0;
 
 	while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
@@ -191,7 +193,7 @@ void iova_port_lock_acquire(struct iova_port_lock *lock)
 
 void iova_port_lock_release(struct iova_port_lock *lock)
 {
-	unsigned long interrupts = lock->interrupts;
+	unsigned long interrupts = lock->interrupts; /* the next holder's from the store on */
 
 	__atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
 	if (lock->atomic)

@@ -29,6 +29,8 @@ void iova_port_lock_acquire(struct iova_port_lock *lock)
 		pthread_mutex_lock(&lock->mutex);
 		return;
 	}
+	/* Before the lock, not after: a handler that came between would spin
+	 * for ever on a lock that its own thread holds. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &interrupted);
 	while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire))
@@ -45,7 +47,7 @@ void iova_port_lock_release(struct iova_port_lock *lock)
 		pthread_mutex_unlock(&lock->mutex);
 		return;
 	}
-	interrupted = lock->interrupted;
+	interrupted = lock->interrupted; /* the next holder's from the store on */
 	atomic_store_explicit(&lock->held, 0, memory_order_release);
 	pthread_sigmask(SIG_SETMASK, &interrupted, NULL);
 }
