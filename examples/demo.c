@@ -81,9 +81,11 @@ static int import(void *ctx, const struct iova_resv *resv)
 
 static void open_all(struct demo *demo, const char *name)
 {
-	const struct iova_vfio_config config = { .struct_size = sizeof(config), .report = print_text,
+	const struct iova_vfio_config config = { .struct_size = sizeof(config),
+						 .report = print_text,
 						 .report_ctx = "  " };
-	struct iova_space_config space = { .struct_size = sizeof(space), .flags = IOVA_SPACE_TRACKED,
+	struct iova_space_config space = { .struct_size = sizeof(space),
+					   .flags = IOVA_SPACE_TRACKED,
 					   .cache_granules = IOVA_CACHE_OFF };
 	struct iova_caps caps = { .struct_size = sizeof(caps) };
 	int fd;
@@ -96,8 +98,8 @@ static void open_all(struct demo *demo, const char *name)
 	space.aperture = caps.aperture;
 	space.granule = demo->page;
 	must(iova_space_create(&space, &demo->space), "a space");
-	printf("The IOMMU translates 0x%" PRIx64 "-0x%" PRIx64 ", in pages of %" PRIu64 " bytes and more, for up to %" PRIu64
-	       " mappings.\nWhat the kernel rules out, for %s:\n",
+	printf("The IOMMU translates 0x%" PRIx64 "-0x%" PRIx64 ", in pages of %" PRIu64
+	       " bytes and more, for up to %" PRIu64 " mappings.\nWhat the kernel rules out, for %s:\n",
 	       caps.aperture.start, caps.aperture.last, demo->page, caps.max_mappings, name);
 	must(demo->backend->ops->reserved(demo->backend, &demo->device, import, demo), "the kernel's regions");
 	must(iova_vfio_device_open(demo->backend, &demo->device, &fd), "opening the device");
@@ -107,9 +109,12 @@ static void open_all(struct demo *demo, const char *name)
 
 static int map(struct demo *demo, uint64_t iova, const struct buffer *buffer)
 {
-	const struct iova_mapping mapping = { .struct_size = sizeof(mapping), .iova = iova,
-					      .source = (uintptr_t)buffer->memory, .page_size = demo->page,
-					      .page_count = buffer->length / demo->page, .prot = buffer->prot };
+	const struct iova_mapping mapping = { .struct_size = sizeof(mapping),
+					      .iova = iova,
+					      .source = (uintptr_t)buffer->memory,
+					      .page_size = demo->page,
+					      .page_count = buffer->length / demo->page,
+					      .prot = buffer->prot };
 	uint64_t mapped;
 
 	return demo->backend->ops->map(demo->backend, &mapping, &mapped);
@@ -118,8 +123,10 @@ static int map(struct demo *demo, uint64_t iova, const struct buffer *buffer)
 /* When it returns, the device cannot reach the buffer. */
 static void unmap(struct demo *demo, const struct buffer *buffer)
 {
-	const struct iova_mapping mapping = { .struct_size = sizeof(mapping), .iova = buffer->iova,
-					      .page_size = demo->page, .page_count = buffer->length / demo->page };
+	const struct iova_mapping mapping = { .struct_size = sizeof(mapping),
+					      .iova = buffer->iova,
+					      .page_size = demo->page,
+					      .page_count = buffer->length / demo->page };
 	struct iova_gather gather = { .struct_size = sizeof(gather), .extent = { 1, 0 } };
 	uint64_t unmapped;
 
@@ -133,8 +140,9 @@ static void unmap(struct demo *demo, const struct buffer *buffer)
 static struct buffer *add_buffer(struct demo *demo, const char *name, uint64_t length, uint32_t prot)
 {
 	struct buffer *buffer = &demo->buffers[demo->buffer_count++];
-	struct iova_constraints want = { .struct_size = sizeof(want), .length = length, .limit = demo->limit,
-					 .cookie = buffer };
+	struct iova_constraints want = {
+		.struct_size = sizeof(want), .length = length, .limit = demo->limit, .cookie = buffer
+	};
 
 	*buffer = (struct buffer){ .length = length, .prot = prot };
 	snprintf(buffer->name, sizeof(buffer->name), "%s", name);
@@ -209,8 +217,10 @@ static void picture(struct demo *demo)
 
 static void narrow(struct demo *demo)
 {
-	const struct iova_resv own = { .struct_size = sizeof(own), .extent = { 0xff80000, 0xfffbfff },
-				       .type = IOVA_RESV_POLICY, .origin = "this program" };
+	const struct iova_resv own = { .struct_size = sizeof(own),
+				       .extent = { 0xff80000, 0xfffbfff },
+				       .type = IOVA_RESV_POLICY,
+				       .origin = "this program" };
 	struct buffer *source, *target, *scratch;
 
 	demo->limit = 0xfffffff;
@@ -236,8 +246,9 @@ static void narrow(struct demo *demo)
 
 static void wide(struct demo *demo)
 {
-	struct iova_constraints inside = { .struct_size = sizeof(inside), .length = demo->page, .min = MSI_WINDOW,
-					   .limit = MSI_WINDOW + MIB - 1 };
+	struct iova_constraints inside = {
+		.struct_size = sizeof(inside), .length = demo->page, .min = MSI_WINDOW, .limit = MSI_WINDOW + MIB - 1
+	};
 	struct buffer *buffer, *above = NULL;
 	char name[32];
 	uint64_t iova;
@@ -301,8 +312,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("\n==== %s ====\n", strcmp(argv[2], "narrow") ? "A device of 48 address bits, used below 4 GiB" :
-							     "A device of 28 address bits");
+	printf("\n==== %s ====\n", strcmp(argv[2], "narrow") ? "A device of 48 address bits, used below 4 GiB"
+							     : "A device of 28 address bits");
 	open_all(&demo, argv[1]);
 	if (strcmp(argv[2], "narrow"))
 		wide(&demo);

@@ -11,16 +11,16 @@
 #include <unistd.h>
 
 /* Registers, as QEMU's docs/specs/edu describes them. */
-#define EDU_ID		   0x00
-#define EDU_LIVENESS	   0x04
-#define EDU_DMA_FROM	   0x80
-#define EDU_DMA_TO	   0x88
-#define EDU_DMA_COUNT	   0x90
-#define EDU_DMA_COMMAND	   0x98
-#define EDU_DMA_START	   1u
-#define EDU_DMA_TO_MEMORY  2u
-#define EDU_BUFFER	   0x40000u /* the buffer's address, for the engine */
-#define EDU_DEADLINE_S	   30	    /* a copy takes 0.1 s of an idle machine's time */
+#define EDU_ID		  0x00
+#define EDU_LIVENESS	  0x04
+#define EDU_DMA_FROM	  0x80
+#define EDU_DMA_TO	  0x88
+#define EDU_DMA_COUNT	  0x90
+#define EDU_DMA_COMMAND	  0x98
+#define EDU_DMA_START	  1u
+#define EDU_DMA_TO_MEMORY 2u
+#define EDU_BUFFER	  0x40000u /* the buffer's address, for the engine */
+#define EDU_DEADLINE_S	  30	   /* a copy takes 0.1 s of an idle machine's time */
 
 static int region_of(int fd, unsigned index, struct vfio_region_info *region)
 {

@@ -75,8 +75,12 @@ static unsigned judge(char *text, size_t size, struct seen *wanted)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct seen seen = { .count = 0 }, wanted = { .count = 0 };
-	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader), .visit = visit, .ctx = &seen,
-						     .owner = &seen, .report = report, .report_ctx = &seen };
+	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader),
+						     .visit = visit,
+						     .ctx = &seen,
+						     .owner = &seen,
+						     .report = report,
+						     .report_ctx = &seen };
 	char *text = malloc(size + 1);
 	unsigned line;
 	int result;

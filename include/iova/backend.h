@@ -101,7 +101,8 @@ struct iova_backend_ops {
 	 * NULL) is widened by what must be invalidated. NOENT: nothing there.
 	 * INVAL: it would cut a mapping in two (with IOVA_CAPS_WHOLE), and
 	 * nothing was changed. */
-	int (*unmap)(struct iova_backend *b, const struct iova_mapping *m, struct iova_gather *g, uint64_t *unmapped_bytes);
+	int (*unmap)(struct iova_backend *b, const struct iova_mapping *m, struct iova_gather *g,
+		     uint64_t *unmapped_bytes);
 
 	/* Returns when the invalidation of g has completed: no device reaches
 	 * what was there. On failure nothing may be assumed. */

@@ -20,7 +20,7 @@ enum iova_state {
 	IOVA_STATE_CACHED,	/* freed, in a cache */
 	IOVA_STATE_QUARANTINED, /* freed, its invalidation has not completed */
 	IOVA_STATE_RESERVED,
-	IOVA_STATE_GUARD	/* kept free beside a live range */
+	IOVA_STATE_GUARD /* kept free beside a live range */
 };
 
 struct iova_segment {
@@ -48,12 +48,12 @@ struct iova_stats {
 	uint64_t aperture_granules;
 	/* These six add up to aperture_granules. */
 	uint64_t free_granules, live_granules, cached_granules, quarantined_granules, reserved_granules, guard_granules;
-	uint64_t free_extents;		/* a number of extents */
-	uint64_t largest_free_granules; /* the longest free extent */
-	uint64_t allocs, frees;		/* calls that succeeded; a batch counts each range */
-	uint64_t failures;		/* allocations that returned NOSPC, NOMEM, AGAIN or ADDRINUSE */
+	uint64_t free_extents;		   /* a number of extents */
+	uint64_t largest_free_granules;	   /* the longest free extent */
+	uint64_t allocs, frees;		   /* calls that succeeded; a batch counts each range */
+	uint64_t failures;		   /* allocations that returned NOSPC, NOMEM, AGAIN or ADDRINUSE */
 	uint64_t cache_hits, cache_misses; /* of allocations that a cache could have served; 0 without one */
-	uint64_t metadata_bytes; /* what the space holds from the memory hooks (or of the buffer) now */
+	uint64_t metadata_bytes;	   /* what the space holds from the memory hooks (or of the buffer) now */
 };
 int iova_stats_get(struct iova_space *space, struct iova_stats *stats);
 

@@ -110,10 +110,9 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges);
  * bytes: INVAL and NOTSUP as for create; NOSPC where it would not fit size_t.
  * place: INVAL also where the buffer is NULL or smaller than bytes says.
  */
-int iova_space_bytes(const struct iova_space_config *config, size_t live_ranges, size_t reservations,
-		     size_t *bytes);
-int iova_space_place(const struct iova_space_config *config, size_t live_ranges, size_t reservations,
-		     void *buffer, size_t bytes, struct iova_space **space);
+int iova_space_bytes(const struct iova_space_config *config, size_t live_ranges, size_t reservations, size_t *bytes);
+int iova_space_place(const struct iova_space_config *config, size_t live_ranges, size_t reservations, void *buffer,
+		     size_t bytes, struct iova_space **space);
 
 /*
  * The hot pair.

@@ -148,16 +148,16 @@ static int mapping_extent(const struct vfio_backend *b, const struct iova_mappin
 		return iova_vfio_fail(b, IOVA_ERR_NODEV, 0, "no device is attached: there is no IOMMU yet");
 	if (!m->page_size || m->page_size & (m->page_size - 1) || !(m->page_size & b->limits.page_sizes))
 		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "pages of 0x%" PRIx64 " bytes: the IOMMU has 0x%" PRIx64,
-				 m->page_size, b->limits.page_sizes);
+				      m->page_size, b->limits.page_sizes);
 	if (!m->page_count || m->iova & (m->page_size - 1))
 		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "%" PRIu64 " pages of 0x%" PRIx64 " bytes at 0x%" PRIx64,
-				 m->page_count, m->page_size, m->iova);
+				      m->page_count, m->page_size, m->iova);
 	if (m->page_count - 1 > UINT64_MAX / m->page_size)
 		return IOVA_ERR_OVERFLOW;
 	length_less_one = (m->page_count - 1) * m->page_size + (m->page_size - 1);
 	if (length_less_one > UINT64_MAX - m->iova)
 		return iova_vfio_fail(b, IOVA_ERR_OVERFLOW, 0, "0x%" PRIx64 " bytes at 0x%" PRIx64 " pass 2^64",
-				 m->page_count * m->page_size, m->iova);
+				      m->page_count * m->page_size, m->iova);
 	*extent = (struct iova_extent){ m->iova, m->iova + length_less_one };
 	return 0;
 }
@@ -166,7 +166,8 @@ static int check_map(const struct vfio_backend *b, const struct iova_mapping *m,
 {
 	if (m->flags & ~IOVA_MAP_ATOMIC ||
 	    m->prot & ~(IOVA_READ | IOVA_WRITE | IOVA_NOEXEC | IOVA_MMIO | IOVA_CACHE | IOVA_PRIV))
-		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "prot 0x%x, flags 0x%x", (unsigned)m->prot, (unsigned)m->flags);
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "prot 0x%x, flags 0x%x", (unsigned)m->prot,
+				      (unsigned)m->flags);
 	if (!(m->prot & (IOVA_READ | IOVA_WRITE)))
 		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "a mapping that can neither be read nor written");
 	if (m->flags & IOVA_MAP_ATOMIC)
@@ -174,8 +175,9 @@ static int check_map(const struct vfio_backend *b, const struct iova_mapping *m,
 	if (m->prot & (IOVA_NOEXEC | IOVA_PRIV))
 		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "VFIO knows neither NOEXEC nor PRIV");
 	if (m->source & (m->page_size - 1) || m->source > UINTPTR_MAX || length_less_one > UINTPTR_MAX - m->source)
-		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0, "0x%" PRIx64 " pages of 0x%" PRIx64 " bytes from 0x%" PRIx64,
-				 m->page_count, m->page_size, m->source);
+		return iova_vfio_fail(b, IOVA_ERR_INVAL, 0,
+				      "0x%" PRIx64 " pages of 0x%" PRIx64 " bytes from 0x%" PRIx64, m->page_count,
+				      m->page_size, m->source);
 	return 0;
 }
 
@@ -216,7 +218,7 @@ static int vfio_map(struct iova_backend *base, const struct iova_mapping *m, uin
 	}
 	result = error == -EEXIST ? IOVA_ERR_ADDRINUSE : error == -ENOSPC ? IOVA_ERR_QUOTA : iova_vfio_result(error);
 	return iova_vfio_fail(b, result, error, "VFIO_IOMMU_MAP_DMA of 0x%" PRIx64 "-0x%" PRIx64 "%s, to 0x%" PRIx64,
-			 extent.start, extent.last, where(b, &extent), m->source);
+			      extent.start, extent.last, where(b, &extent), m->source);
 }
 
 static int vfio_unmap(struct iova_backend *base, const struct iova_mapping *m, struct iova_gather *g,
@@ -242,8 +244,8 @@ static int vfio_unmap(struct iova_backend *base, const struct iova_mapping *m, s
 	}
 	error = iova_sys_ioctl(b->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
 	if (error < 0)
-		return iova_vfio_fail(b, iova_vfio_result(error), error, "VFIO_IOMMU_UNMAP_DMA of 0x%" PRIx64 "-0x%" PRIx64,
-				 extent.start, extent.last);
+		return iova_vfio_fail(b, iova_vfio_result(error), error,
+				      "VFIO_IOMMU_UNMAP_DMA of 0x%" PRIx64 "-0x%" PRIx64, extent.start, extent.last);
 	if (!unmap.size)
 		return IOVA_ERR_NOENT;
 	*unmapped_bytes = unmap.size;
@@ -346,11 +348,11 @@ static int open_container(struct vfio_backend *b)
 		return iova_vfio_fail(b, iova_vfio_result(result), result, "VFIO_GET_API_VERSION of %s", path);
 	if (result != VFIO_API_VERSION)
 		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "%s has version %d of VFIO, not %d", path, result,
-				 VFIO_API_VERSION);
+				      VFIO_API_VERSION);
 	if (iova_sys_ioctl(b->container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU) <= 0)
-		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "%s has no type1v2 IOMMU (is vfio_iommu_type1 loaded?)", path);
-	b->can_unmap_all =
-		iova_sys_ioctl(b->container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_UNMAP_ALL) > 0;
+		return iova_vfio_fail(b, IOVA_ERR_NOTSUP, 0, "%s has no type1v2 IOMMU (is vfio_iommu_type1 loaded?)",
+				      path);
+	b->can_unmap_all = iova_sys_ioctl(b->container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)VFIO_UNMAP_ALL) > 0;
 	return 0;
 }
 

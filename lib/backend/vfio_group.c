@@ -26,8 +26,8 @@ static int check_handle(const struct iova_vfio_device *handle)
 	if (handle->reserved)
 		return IOVA_ERR_INVAL;
 	/* The name becomes a part of a path, and only one. */
-	if (handle->name && (!handle->name[0] || handle->name[0] == '.' || strchr(handle->name, '/') ||
-			     strlen(handle->name) > 255))
+	if (handle->name &&
+	    (!handle->name[0] || handle->name[0] == '.' || strchr(handle->name, '/') || strlen(handle->name) > 255))
 		return IOVA_ERR_INVAL;
 	return 0;
 }
@@ -65,11 +65,12 @@ static int find_group(const struct vfio_backend *b, const struct iova_vfio_devic
 	got = iova_sys_readlink(path, target, sizeof(target) - 1);
 	if (got < 0)
 		return iova_vfio_fail(b, iova_vfio_result((int)got), (int)got,
-				 "readlink %s (is there such a device, and is an IOMMU on?)", path);
+				      "readlink %s (is there such a device, and is an IOMMU on?)", path);
 	target[got] = 0;
 	last = strrchr(target, '/');
 	if (!parse_number(last ? last + 1 : target, number))
-		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "readlink %s: it does not end with the number of a group", path);
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "readlink %s: it does not end with the number of a group",
+				      path);
 	return 0;
 }
 
@@ -134,8 +135,9 @@ static int visit_regions(const struct vfio_backend *b, uint32_t group, const str
 int iova_vfio_reserved(struct iova_backend *base, void *handle, iova_resv_fn visit, void *ctx)
 {
 	const struct vfio_backend *b = (struct vfio_backend *)base;
-	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader), .visit = visit, .ctx = ctx,
-						     .owner = handle };
+	const struct iova_firmware_reader reader = {
+		.struct_size = sizeof(reader), .visit = visit, .ctx = ctx, .owner = handle
+	};
 	uint32_t number;
 	int result = iova_vfio_check_process(b);
 
@@ -160,9 +162,9 @@ static int report_direct(void *ctx, const struct iova_resv *resv)
 
 	if (resv->type == IOVA_RESV_DIRECT)
 		iova_vfio_fail(refusal->backend, 0, 0,
-			  "group %u has the direct region 0x%" PRIx64 "-0x%" PRIx64
-			  ", which its firmware uses: a kernel does not give such a group away",
-			  (unsigned)refusal->group, resv->extent.start, resv->extent.last);
+			       "group %u has the direct region 0x%" PRIx64 "-0x%" PRIx64
+			       ", which its firmware uses: a kernel does not give such a group away",
+			       (unsigned)refusal->group, resv->extent.start, resv->extent.last);
 	return 0;
 }
 
@@ -171,7 +173,8 @@ static int report_direct(void *ctx, const struct iova_resv *resv)
 static int refused(const struct vfio_backend *b, uint32_t number, int error, const char *call)
 {
 	struct refusal refusal = { b, number };
-	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader), .visit = report_direct,
+	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader),
+						     .visit = report_direct,
 						     .ctx = &refusal };
 	int result = error == -EINVAL ? IOVA_ERR_PERM : iova_vfio_result(error);
 
@@ -191,13 +194,14 @@ static int open_group(const struct vfio_backend *b, uint32_t number, int *fd)
 	opened = iova_sys_open(path, O_RDWR);
 	if (opened < 0)
 		return iova_vfio_fail(b, iova_vfio_result(opened), opened, "open %s%s", path,
-				 opened == -ENOENT ? " (are all devices of the group bound to vfio-pci?)" : "");
+				      opened == -ENOENT ? " (are all devices of the group bound to vfio-pci?)" : "");
 	error = iova_sys_ioctl(opened, VFIO_GROUP_GET_STATUS, &status);
 	if (error < 0)
 		result = iova_vfio_fail(b, iova_vfio_result(error), error, "VFIO_GROUP_GET_STATUS of %s", path);
 	else if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
 		result = iova_vfio_fail(b, IOVA_ERR_PERM, 0,
-				   "%s is not viable: a device of the group is bound to a driver of the kernel", path);
+					"%s is not viable: a device of the group is bound to a driver of the kernel",
+					path);
 	else if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
 		result = iova_vfio_fail(b, IOVA_ERR_BUSY, 0, "%s is in another container", path);
 	else
@@ -318,7 +322,7 @@ static int check_nothing_mapped(const struct vfio_backend *b)
 	if (free_entries == b->budget)
 		return 0;
 	return iova_vfio_fail(b, IOVA_ERR_BUSY, 0, "the last group would take %u mappings with it",
-			 (unsigned)(b->budget - free_entries));
+			      (unsigned)(b->budget - free_entries));
 }
 
 static int remove_group(struct vfio_backend *b, struct vfio_group *group)
@@ -334,7 +338,7 @@ static int remove_group(struct vfio_backend *b, struct vfio_group *group)
 	error = iova_sys_ioctl(group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 	if (error < 0)
 		return iova_vfio_fail(b, iova_vfio_result(error), error, "VFIO_GROUP_UNSET_CONTAINER of group %u%s",
-				 (unsigned)group->number, error == -EBUSY ? " (is a device of it open?)" : "");
+				      (unsigned)group->number, error == -EBUSY ? " (is a device of it open?)" : "");
 	while (*link != group)
 		link = &(*link)->next;
 	*link = group->next;
@@ -412,7 +416,8 @@ int iova_vfio_device_open(struct iova_backend *backend, const struct iova_vfio_d
 		return iova_vfio_fail(b, IOVA_ERR_NOENT, 0, "%s is not attached", device->name);
 	opened = iova_sys_ioctl(attached->group->fd, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)device->name);
 	if (opened < 0)
-		return iova_vfio_fail(b, iova_vfio_result(opened), opened, "VFIO_GROUP_GET_DEVICE_FD of %s", device->name);
+		return iova_vfio_fail(b, iova_vfio_result(opened), opened, "VFIO_GROUP_GET_DEVICE_FD of %s",
+				      device->name);
 	*fd = opened;
 	return 0;
 }

@@ -89,7 +89,8 @@ static int take_ranges(const struct vfio_backend *b, struct capability from, str
 	}
 	if (!sort_ranges(limits->ranges, count)) {
 		iova_vfio_limits_drop(b, limits);
-		return iova_vfio_fail(b, IOVA_ERR_IO, 0, "VFIO_IOMMU_GET_INFO: the IOVA ranges overlap or end before they start");
+		return iova_vfio_fail(b, IOVA_ERR_IO, 0,
+				      "VFIO_IOMMU_GET_INFO: the IOVA ranges overlap or end before they start");
 	}
 	return 0;
 }

@@ -62,7 +62,7 @@ void *iova_vfio_alloc(const struct vfio_backend *b, size_t bytes);
 void iova_vfio_free(const struct vfio_backend *b, void *memory, size_t bytes);
 /* Reports the text and, where error is a -errno, its sentence; returns result. */
 __attribute__((format(printf, 4, 5))) int iova_vfio_fail(const struct vfio_backend *b, int result, int error,
-						    const char *format, ...);
+							 const char *format, ...);
 /* The result for a -errno that has no meaning of its own where it arose. */
 int iova_vfio_result(int error);
 /* What a struct of the caller's must be: INVAL, NOTSUP or 0. */

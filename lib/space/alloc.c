@@ -215,7 +215,8 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 	if (!error) {
 		error = batch_fit(space, &fit, iovas, count);
 		if (error && fit.placement == IOVA_PLACE_RANDOM) {
-			fit.placement = IOVA_PLACE_TOP_DOWN; /* chance may waste room; equal ranges from the top do not */
+			fit.placement =
+				IOVA_PLACE_TOP_DOWN; /* chance may waste room; equal ranges from the top do not */
 			error = batch_fit(space, &fit, iovas, count);
 		}
 	}
@@ -234,8 +235,8 @@ static int alloc_at(struct iova_space *space, struct iova_span span, void *cooki
 
 	if (error)
 		return error;
-	if (!space->engine.ops->next(&space->engine, span.start, &free) ||
-	    !iova_span_contains(free, span.start) || !iova_span_contains(free, iova_span_last(span)))
+	if (!space->engine.ops->next(&space->engine, span.start, &free) || !iova_span_contains(free, span.start) ||
+	    !iova_span_contains(free, iova_span_last(span)))
 		return IOVA_ERR_ADDRINUSE;
 	iova_space_commit(space, span, 0, cookie);
 	return 0;

@@ -386,8 +386,7 @@ static bool window_next(const struct iova_space *space, const struct iova_extent
 		for (size_t i = 0; i < count; i++) {
 			struct iova_extent window = windows[i];
 
-			if (!window_round(space, &window) || window.last <= next->last ||
-			    window.start > next->last + 1)
+			if (!window_round(space, &window) || window.last <= next->last || window.start > next->last + 1)
 				continue;
 			next->last = window.last;
 			grown = true;

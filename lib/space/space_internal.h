@@ -32,8 +32,8 @@ struct iova_space {
 	struct iova_span world; /* the aperture */
 	unsigned shift;		/* of the granule */
 	uint32_t engine_kind, placement, flags;
-	bool ledgered;			/* CHECKED or TRACKED */
-	bool placed;			/* in the caller's buffer: live ranges and reservations have a most */
+	bool ledgered; /* CHECKED or TRACKED */
+	bool placed;   /* in the caller's buffer: live ranges and reservations have a most */
 	uint64_t live_most;
 	struct iova_memory memory;
 	struct iova_port_lock lock;
@@ -43,13 +43,13 @@ struct iova_space {
 		struct iova_engine_base engine;
 		struct iova_engine_rbtree rbtree;
 	};
-	struct iova_spantree ledger;	  /* live ranges, where ledgered; extra words: enum ledger_word, where TRACKED */
-	struct iova_spantree holes;	  /* the union of the reservations, inside the aperture */
+	struct iova_spantree ledger; /* live ranges, where ledgered; extra words: enum ledger_word, where TRACKED */
+	struct iova_spantree holes;  /* the union of the reservations, inside the aperture */
 	struct iova_resv_record *resv_first; /* by start, then last */
-	struct iova_pool resv_pool;	  /* of records, where placed */
+	struct iova_pool resv_pool;	     /* of records, where placed */
 	uint64_t resv_count;
-	struct iova_stock stock;	  /* what the pools suffice for */
-	uint64_t live_promised;		  /* live ranges that prefill vouched for; 0 = none */
+	struct iova_stock stock; /* what the pools suffice for */
+	uint64_t live_promised;	 /* live ranges that prefill vouched for; 0 = none */
 	uint64_t live_ranges, live_granules;
 	uint64_t allocs, frees, failures;
 	uint64_t metadata_bytes;

@@ -18,12 +18,12 @@ struct iova_pool_item {
 };
 
 struct iova_pool {
-	size_t item_bytes;	    /* constant after init */
+	size_t item_bytes;	     /* constant after init */
 	struct iova_pool_slab *open; /* slabs with an unused item, then those without */
 	struct iova_pool_slab *full;
 	struct iova_pool_slab *closed; /* nothing is taken from these any more */
-	size_t items; /* of the slabs that are not closed */
-	size_t used;  /* of all */
+	size_t items;		       /* of the slabs that are not closed */
+	size_t used;		       /* of all */
 };
 
 /* pre: item_bytes >= 2 pointers. */

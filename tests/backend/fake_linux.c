@@ -79,8 +79,8 @@ int iova_sys_open(const char *path, int flags)
 		return new_fd(FAKE_CONTAINER, 0);
 	if (sscanf(path, "/dev/vfio/%u%c", &number, &end) == 1 && number < FAKE_GROUPS && fake.groups[number].there)
 		return new_fd(FAKE_GROUP, number);
-	if (sscanf(path, "/sys/kernel/iommu_groups/%u/reserved_region%c", &number, &end) == 2 &&
-	    number < FAKE_GROUPS && fake.groups[number].regions)
+	if (sscanf(path, "/sys/kernel/iommu_groups/%u/reserved_region%c", &number, &end) == 2 && number < FAKE_GROUPS &&
+	    fake.groups[number].regions)
 		return new_fd(FAKE_REGIONS, number);
 	return -ENOENT;
 }
@@ -278,8 +278,8 @@ static int container_ioctl(unsigned long request, void *argument)
 		return ((uintptr_t)argument == VFIO_TYPE1v2_IOMMU && fake.has_type1v2) ||
 		       ((uintptr_t)argument == VFIO_UNMAP_ALL && fake.has_unmap_all);
 	case VFIO_SET_IOMMU:
-		return (uintptr_t)argument == VFIO_TYPE1v2_IOMMU && fake_members() ? -last_member()->attach_errno :
-										     -EINVAL;
+		return (uintptr_t)argument == VFIO_TYPE1v2_IOMMU && fake_members() ? -last_member()->attach_errno
+										   : -EINVAL;
 	case VFIO_IOMMU_GET_INFO:
 		return fake_members() ? get_info(argument) : -EINVAL;
 	case VFIO_IOMMU_MAP_DMA:

@@ -19,9 +19,9 @@
 struct fake_group {
 	bool there, unviable, elsewhere; /* elsewhere: in somebody else's container */
 	bool in_container;
-	int attach_errno;		 /* what the IOMMU says to it; 0 = welcome */
+	int attach_errno; /* what the IOMMU says to it; 0 = welcome */
 	unsigned devices_open;
-	const char *regions;		 /* its reserved_regions; NULL: no such file */
+	const char *regions;			/* its reserved_regions; NULL: no such file */
 	struct iova_extent ranges[FAKE_RANGES]; /* valid with this group; the container has those of the last */
 	unsigned range_count;
 };
@@ -39,17 +39,17 @@ struct fake_linux {
 	int version;
 	bool has_type1v2, has_unmap_all, has_caps;
 	uint64_t page_sizes;
-	unsigned entries;	    /* the budget */
+	unsigned entries;		       /* the budget */
 	struct fake_group groups[FAKE_GROUPS]; /* device "0000:00:0N.0" is in group N */
-	const char *link;	    /* what iommu_group links to; NULL: the usual */
-	const unsigned char *info;  /* an answer to VFIO_IOMMU_GET_INFO, whole; NULL: the usual */
+	const char *link;		       /* what iommu_group links to; NULL: the usual */
+	const unsigned char *info;	       /* an answer to VFIO_IOMMU_GET_INFO, whole; NULL: the usual */
 	size_t info_bytes;
-	unsigned info_growth;	    /* each question is answered with so many bytes more than there is room */
-	uint32_t ask_for;	    /* argsz of every answer, if not 0 */
-	size_t read_most;	    /* bytes of one read; 0 = all */
+	unsigned info_growth; /* each question is answered with so many bytes more than there is room */
+	uint32_t ask_for;     /* argsz of every answer, if not 0 */
+	size_t read_most;     /* bytes of one read; 0 = all */
 	pid_t process;
-	int fail_errno;		    /* what the failing call says */
-	unsigned fail_at;	    /* this one fails, counted from 1; 0 = none */
+	int fail_errno;	  /* what the failing call says */
+	unsigned fail_at; /* this one fails, counted from 1; 0 = none */
 
 	/* What happened. */
 	unsigned calls;
@@ -59,7 +59,7 @@ struct fake_linux {
 	uint64_t sources[FAKE_MAPPINGS];
 	uint32_t map_flags[FAKE_MAPPINGS];
 	unsigned mapping_count;
-	unsigned forgotten;	    /* mappings that the container lost with its last group */
+	unsigned forgotten; /* mappings that the container lost with its last group */
 };
 
 extern struct fake_linux fake;

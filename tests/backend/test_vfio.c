@@ -58,7 +58,8 @@ static void keep_report(void *ctx, const char *text)
 
 static int make(struct iova_backend **backend)
 {
-	const struct iova_vfio_config config = { .struct_size = sizeof(config), .report = keep_report,
+	const struct iova_vfio_config config = { .struct_size = sizeof(config),
+						 .report = keep_report,
 						 .memory = &heap_hooks };
 
 	return iova_backend_vfio_create(&config, backend);
@@ -101,8 +102,12 @@ static int begin(void **state)
 
 static struct iova_mapping pages(uint64_t iova, uint64_t count)
 {
-	return (struct iova_mapping){ .struct_size = sizeof(struct iova_mapping), .iova = iova, .source = 0x10000,
-				      .page_size = PAGE, .page_count = count, .prot = READ_WRITE };
+	return (struct iova_mapping){ .struct_size = sizeof(struct iova_mapping),
+				      .iova = iova,
+				      .source = 0x10000,
+				      .page_size = PAGE,
+				      .page_count = count,
+				      .prot = READ_WRITE };
 }
 
 /* *_bytes is always written, and 0 with an error. */
@@ -578,8 +583,9 @@ static void assert_hole(const struct iova_resv *resv, uint64_t start, uint64_t l
 
 static void test_holes_are_what_the_ranges_leave(void **state)
 {
-	static const struct vfio_iova_range unsorted[] = { { 0x9000, UINT64_MAX }, { 0x1000, 0x1fff },
-							   { 0x2000, 0x2fff }, { 0x4000, 0x7fff } };
+	static const struct vfio_iova_range unsorted[] = {
+		{ 0x9000, UINT64_MAX }, { 0x1000, 0x1fff }, { 0x2000, 0x2fff }, { 0x4000, 0x7fff }
+	};
 	struct info info = blank_info();
 	struct iova_backend *backend = made();
 	struct holes holes = { .count = 0 };
@@ -864,10 +870,14 @@ static void test_map_says_what_the_kernel_says(void **state)
 	static const struct {
 		int error, map, unmap;
 	} cases[] = {
-		{ EEXIST, IOVA_ERR_ADDRINUSE, IOVA_ERR_IO }, { ENOSPC, IOVA_ERR_QUOTA, IOVA_ERR_IO },
-		{ ENOMEM, IOVA_ERR_NOMEM, IOVA_ERR_NOMEM },  { EINVAL, IOVA_ERR_INVAL, IOVA_ERR_INVAL },
-		{ EFAULT, IOVA_ERR_INVAL, IOVA_ERR_INVAL },  { EPERM, IOVA_ERR_PERM, IOVA_ERR_PERM },
-		{ EIO, IOVA_ERR_IO, IOVA_ERR_IO },	     { EINTR, IOVA_ERR_IO, IOVA_ERR_IO },
+		{ EEXIST, IOVA_ERR_ADDRINUSE, IOVA_ERR_IO },
+		{ ENOSPC, IOVA_ERR_QUOTA, IOVA_ERR_IO },
+		{ ENOMEM, IOVA_ERR_NOMEM, IOVA_ERR_NOMEM },
+		{ EINVAL, IOVA_ERR_INVAL, IOVA_ERR_INVAL },
+		{ EFAULT, IOVA_ERR_INVAL, IOVA_ERR_INVAL },
+		{ EPERM, IOVA_ERR_PERM, IOVA_ERR_PERM },
+		{ EIO, IOVA_ERR_IO, IOVA_ERR_IO },
+		{ EINTR, IOVA_ERR_IO, IOVA_ERR_IO },
 		{ ENOTTY, IOVA_ERR_NOTSUP, IOVA_ERR_NOTSUP },
 	};
 	struct iova_backend *backend = attached();

@@ -7,7 +7,7 @@
 
 static int allocate(struct iova_space *space)
 {
-	struct iova_resv hole = {0};
+	struct iova_resv hole = { 0 };
 	uint64_t first = 0, second = 0;
 
 	hole.struct_size = sizeof(hole);
@@ -25,7 +25,7 @@ static int allocate(struct iova_space *space)
 
 int main(void)
 {
-	struct iova_space_config config = {0};
+	struct iova_space_config config = { 0 };
 	struct iova_space *space = NULL;
 	int error;
 

@@ -38,8 +38,12 @@ static void report(void *ctx, const char *text)
 /* A copy that ends where the memory ends, for the sanitizers. */
 static int parse(struct seen *seen, const char *text, size_t bytes, const void *owner)
 {
-	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader), .visit = visit, .ctx = seen,
-						     .owner = owner, .report = report, .report_ctx = seen };
+	const struct iova_firmware_reader reader = { .struct_size = sizeof(reader),
+						     .visit = visit,
+						     .ctx = seen,
+						     .owner = owner,
+						     .report = report,
+						     .report_ctx = seen };
 	char *copy = malloc(bytes ? bytes : 1);
 	int result;
 
@@ -267,16 +271,11 @@ static void test_bad_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_type_is_read),
-		cmocka_unit_test(test_no_text_is_no_region),
-		cmocka_unit_test(test_a_bad_line_is_named),
-		cmocka_unit_test(test_a_late_line_is_named),
-		cmocka_unit_test(test_a_nul_byte_is_no_end),
-		cmocka_unit_test(test_every_prefix),
-		cmocka_unit_test(test_every_flipped_bit),
-		cmocka_unit_test(test_a_visitor_ends_the_reading),
-		cmocka_unit_test(test_nobody_asks_for_reports),
-		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_every_type_is_read),	cmocka_unit_test(test_no_text_is_no_region),
+		cmocka_unit_test(test_a_bad_line_is_named),	cmocka_unit_test(test_a_late_line_is_named),
+		cmocka_unit_test(test_a_nul_byte_is_no_end),	cmocka_unit_test(test_every_prefix),
+		cmocka_unit_test(test_every_flipped_bit),	cmocka_unit_test(test_a_visitor_ends_the_reading),
+		cmocka_unit_test(test_nobody_asks_for_reports), cmocka_unit_test(test_bad_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

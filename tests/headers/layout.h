@@ -15,10 +15,10 @@
 
 #define ends_with(type, member) pinned(offsetof(type, member) + sizeof(((type *)0)->member) == sizeof(type))
 
-#define layout(type, last, bytes64, bytes32)                               \
-	pinned(offsetof(type, struct_size) == 0);                          \
-	pinned(sizeof(((type *)0)->struct_size) == sizeof(size_t));        \
-	ends_with(type, last);                                             \
+#define layout(type, last, bytes64, bytes32)                        \
+	pinned(offsetof(type, struct_size) == 0);                   \
+	pinned(sizeof(((type *)0)->struct_size) == sizeof(size_t)); \
+	ends_with(type, last);                                      \
 	pinned(sizeof(type) == (sizeof(void *) == 8 ? bytes64 : bytes32))
 
 layout(struct iova_memory, ctx, 32, 16);

@@ -3,12 +3,24 @@
 #ifndef IOVA_TESTS_NEIGHBOURS_H
 #define IOVA_TESTS_NEIGHBOURS_H
 
-struct iova { unsigned long pfn_hi, pfn_lo; };
-struct iova_domain { unsigned long granule; };
-struct iova_rcache { int depth; };
-struct iova_bitmap { int pages; };
-struct iova_range { unsigned long start, last; };
-struct iova_map { int entries; };
+struct iova {
+	unsigned long pfn_hi, pfn_lo;
+};
+struct iova_domain {
+	unsigned long granule;
+};
+struct iova_rcache {
+	int depth;
+};
+struct iova_bitmap {
+	int pages;
+};
+struct iova_range {
+	unsigned long start, last;
+};
+struct iova_map {
+	int entries;
+};
 typedef unsigned long iova_t;
 
 unsigned long iova_size(struct iova *iova);

@@ -39,8 +39,7 @@ int check_result(int got, int wanted, const char *format, ...)
 	check_list(got == wanted, format, arguments);
 	va_end(arguments);
 	if (got != wanted)
-		printf("# it returned %d (%s), not %d (%s)\n", got, iova_strerror(got), wanted,
-		       iova_strerror(wanted));
+		printf("# it returned %d (%s), not %d (%s)\n", got, iova_strerror(got), wanted, iova_strerror(wanted));
 	return got == wanted;
 }
 
@@ -61,7 +60,9 @@ static void keep_report(void *ctx, const char *text)
 
 int machine_begin(struct machine *m)
 {
-	const struct iova_vfio_config config = { .struct_size = sizeof(config), .report = keep_report, .report_ctx = m };
+	const struct iova_vfio_config config = { .struct_size = sizeof(config),
+						 .report = keep_report,
+						 .report_ctx = m };
 
 	m->memory = mmap(NULL, MEMORY_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (m->memory == MAP_FAILED) {
@@ -81,9 +82,12 @@ void machine_end(struct machine *m)
 
 int machine_map(struct machine *m, uint64_t iova, const void *memory, uint64_t bytes, uint32_t prot)
 {
-	const struct iova_mapping mapping = { .struct_size = sizeof(mapping), .iova = iova,
-					      .source = (uintptr_t)memory, .page_size = PAGE,
-					      .page_count = bytes / PAGE, .prot = prot };
+	const struct iova_mapping mapping = { .struct_size = sizeof(mapping),
+					      .iova = iova,
+					      .source = (uintptr_t)memory,
+					      .page_size = PAGE,
+					      .page_count = bytes / PAGE,
+					      .prot = prot };
 	uint64_t mapped = UINT64_MAX;
 	int result = m->backend->ops->map(m->backend, &mapping, &mapped);
 
@@ -95,14 +99,16 @@ int machine_map(struct machine *m, uint64_t iova, const void *memory, uint64_t b
 
 int machine_unmap(struct machine *m, uint64_t iova, uint64_t bytes, uint64_t *unmapped)
 {
-	const struct iova_mapping mapping = { .struct_size = sizeof(mapping), .iova = iova, .page_size = PAGE,
-					      .page_count = bytes / PAGE };
+	const struct iova_mapping mapping = {
+		.struct_size = sizeof(mapping), .iova = iova, .page_size = PAGE, .page_count = bytes / PAGE
+	};
 	struct iova_gather gather = { sizeof(gather), { 1, 0 }, 0 };
 	uint64_t gone = UINT64_MAX;
 	int result = m->backend->ops->unmap(m->backend, &mapping, &gather, &gone);
 
 	if (result ? gone != 0 : !gone || gone > bytes)
-		check(0, "unmap of 0x%" PRIx64 " bytes returns %d and says 0x%" PRIx64 " are gone", bytes, result, gone);
+		check(0, "unmap of 0x%" PRIx64 " bytes returns %d and says 0x%" PRIx64 " are gone", bytes, result,
+		      gone);
 	if (!result)
 		result = m->backend->ops->sync(m->backend, &gather);
 	if (unmapped)

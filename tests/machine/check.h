@@ -24,10 +24,10 @@ struct machine {
 	struct iova_backend *backend;
 	struct iova_vfio_device device; /* edu's handle */
 	struct edu edu;
-	unsigned bits;	     /* the IOMMU's width */
-	uint64_t mask;	     /* the addresses that edu can drive */
-	uint8_t *memory;     /* MEMORY_PAGES pages that nobody else uses */
-	uint64_t reported;   /* how many reports there were */
+	unsigned bits;	   /* the IOMMU's width */
+	uint64_t mask;	   /* the addresses that edu can drive */
+	uint8_t *memory;   /* MEMORY_PAGES pages that nobody else uses */
+	uint64_t reported; /* how many reports there were */
 	char last_report[512];
 };
 

@@ -86,13 +86,15 @@ void check_caps_and_regions(struct machine *m)
 	check(caps.max_mappings == 65535, "the budget is 65535 mappings");
 	check(caps.flags == IOVA_CAPS_WHOLE, "mappings are whole");
 	check_result(ops->reserved(m->backend, &m->device, collect, &regions), 0, "the regions of edu's group");
-	check(regions.msi_count == 1 && !regions.others, "sysfs names the MSI window, owned by the device, and no other");
+	check(regions.msi_count == 1 && !regions.others,
+	      "sysfs names the MSI window, owned by the device, and no other");
 	check(regions.hole_count == 2 && regions.holes[0].start == MSI_START && regions.holes[0].last == MSI_LAST &&
 		      regions.holes[1].start == last + 1 && regions.holes[1].last == UINT64_MAX,
 	      "outside the valid ranges are the MSI window and all above the aperture");
 	regions = (struct regions){ 0 };
 	check_result(ops->reserved(m->backend, NULL, collect, &regions), 0, "the regions of the address space");
-	check(regions.hole_count == 2 && !regions.msi_count && !regions.others, "without a device it is the holes alone");
+	check(regions.hole_count == 2 && !regions.msi_count && !regions.others,
+	      "without a device it is the holes alone");
 	check_result(ops->reserved(m->backend, NULL, stop_at_once, &visits), 77, "a visitor's result is returned");
 	check(visits == 1, "and ends the visit");
 }
@@ -109,7 +111,8 @@ void check_unmap_contract(struct machine *m)
 	check(reported(m, "VFIO_IOMMU_MAP_DMA"), "the report names the call");
 	check_result(machine_map(m, c - PAGE, m->memory, 2 * PAGE, READ_WRITE), IOVA_ERR_ADDRINUSE,
 		     "map across the end of a mapping");
-	check_result(machine_map(m, c, m->memory, PAGE, READ_WRITE), 0, "what that one would have taken beyond is free");
+	check_result(machine_map(m, c, m->memory, PAGE, READ_WRITE), 0,
+		     "what that one would have taken beyond is free");
 	check_result(machine_unmap(m, c, PAGE, NULL), 0, "and is given back");
 	check_result(machine_unmap(m, a + 4 * PAGE, PAGE, NULL), IOVA_ERR_INVAL, "unmap of the middle of a mapping");
 	check_result(machine_unmap(m, a, 8 * PAGE, NULL), IOVA_ERR_INVAL, "unmap of the front of a mapping");
@@ -125,8 +128,12 @@ void check_unmap_contract(struct machine *m)
 
 void check_arguments(struct machine *m)
 {
-	struct iova_mapping mapping = { .struct_size = sizeof(mapping), .iova = BASE, .source = (uintptr_t)m->memory,
-					.page_size = PAGE, .page_count = 0, .prot = READ_WRITE };
+	struct iova_mapping mapping = { .struct_size = sizeof(mapping),
+					.iova = BASE,
+					.source = (uintptr_t)m->memory,
+					.page_size = PAGE,
+					.page_count = 0,
+					.prot = READ_WRITE };
 	uint64_t top = UINT64_C(1) << m->bits, mapped, translated;
 
 	check_result(machine_map(m, BASE, m->memory, 0, READ_WRITE), IOVA_ERR_INVAL, "map of nothing");

@@ -42,7 +42,8 @@ void check_round_trip(struct machine *m, uint64_t iova)
 	check_result(machine_map(m, iova, m->memory, 2 * PAGE, READ_WRITE), 0, "map at 0x%" PRIx64, iova);
 	edu_read_memory(&m->edu, iova, COUNT);
 	edu_write_memory(&m->edu, iova + PAGE, COUNT);
-	check(machine_filled(in, COUNT, 0x11), "what the device read from 0x%" PRIx64 " it wrote to the next page", iova);
+	check(machine_filled(in, COUNT, 0x11), "what the device read from 0x%" PRIx64 " it wrote to the next page",
+	      iova);
 	check(in[COUNT] == 0xee && machine_filled(out, COUNT, 0x11), "and it wrote nothing else");
 	check_result(machine_unmap(m, iova, 2 * PAGE, NULL), 0, "unmap at 0x%" PRIx64, iova);
 }

@@ -21,12 +21,12 @@
 
 /* One region, one scope of one device, whose path is one step. */
 static const uint8_t rmrr[] = {
-	1, 0, 32, 0,				/* type, length of it all */
-	0, 0, 0, 0,				/* reserved, segment */
-	0x00, 0x00, 0x00, 0x03, 0, 0, 0, 0,	/* first byte */
-	0xff, 0xff, 0x00, 0x03, 0, 0, 0, 0,	/* last byte */
-	1, 8, 0, 0, 0, 0,			/* scope: an endpoint, length, -, -, -, bus 0 */
-	1, 0,					/* device 1, function 0 */
+	1,    0,    32,	  0,		    /* type, length of it all */
+	0,    0,    0,	  0,		    /* reserved, segment */
+	0x00, 0x00, 0x00, 0x03, 0, 0, 0, 0, /* first byte */
+	0xff, 0xff, 0x00, 0x03, 0, 0, 0, 0, /* last byte */
+	1,    8,    0,	  0,	0, 0,	    /* scope: an endpoint, length, -, -, -, bus 0 */
+	1,    0,			    /* device 1, function 0 */
 };
 
 static int dump(void)

@@ -50,7 +50,8 @@ static void print_text(void *ctx, const char *text)
 /* As a program makes it: the kernel's aperture and granule, then its holes. */
 static struct iova_space *make_space(struct machine *m)
 {
-	struct iova_space_config config = { .struct_size = sizeof(config), .flags = IOVA_SPACE_TRACKED,
+	struct iova_space_config config = { .struct_size = sizeof(config),
+					    .flags = IOVA_SPACE_TRACKED,
 					    .cache_granules = IOVA_CACHE_OFF };
 	struct iova_caps caps = { .struct_size = sizeof(caps) };
 	struct iova_space *space = NULL;
@@ -69,7 +70,8 @@ static struct iova_space *make_space(struct machine *m)
 static int step_failed(const char *what, int result, const struct live *range, uint64_t limit)
 {
 	return check(0, "%s of 0x%" PRIx64 " + 0x%" PRIx64 ", limit 0x%" PRIx64 ": %s", what, range->iova,
-		     range->length, limit, iova_strerror(result)) - 1;
+		     range->length, limit, iova_strerror(result)) -
+	       1;
 }
 
 /* The range's first and last bytes, as the device sees them, are the memory's. */
@@ -101,7 +103,8 @@ static int take(struct play *play)
 	if (range->iova & (align - 1) || range->iova > limit - range->length + 1 ||
 	    (range->iova <= MSI_LAST && range->iova + range->length > MSI_START))
 		return step_failed("the result", 0, range, limit);
-	result = machine_map(play->m, range->iova, play->m->memory + range->first_page * PAGE, range->length, READ_WRITE);
+	result = machine_map(play->m, range->iova, play->m->memory + range->first_page * PAGE, range->length,
+			     READ_WRITE);
 	if (result)
 		return step_failed("map", result, range, limit);
 	play->live_count++;
@@ -172,7 +175,8 @@ static void meet_the_window(struct play *play)
 	check_result(machine_map(m, MSI_START, m->memory, 16 * PAGE, IOVA_READ), IOVA_ERR_INVAL,
 		     "VFIO does not map the window");
 	for (i = 0, result = 0; i < count && !result; i++) {
-		iova = i < 17 * 16 ? (UINT64_C(1) << 32) - (i + 1) * 16 * PAGE : MSI_START - (i - 17 * 16 + 1) * 16 * PAGE;
+		iova = i < 17 * 16 ? (UINT64_C(1) << 32) - (i + 1) * 16 * PAGE
+				   : MSI_START - (i - 17 * 16 + 1) * 16 * PAGE;
 		result = machine_unmap(m, iova, 16 * PAGE, NULL);
 		if (!result)
 			result = iova_free(play->space, iova, 16 * PAGE);
@@ -184,8 +188,10 @@ void check_space(struct machine *m)
 {
 	struct play play = { .m = m, .random = 0x9e3779b97f4a7c15 };
 	struct iova_stats stats = { .struct_size = sizeof(stats) };
-	const struct iova_resv policy = { .struct_size = sizeof(policy), .extent = { m->mask - MIB + 1, m->mask },
-					  .type = IOVA_RESV_POLICY, .origin = "test" };
+	const struct iova_resv policy = { .struct_size = sizeof(policy),
+					  .extent = { m->mask - MIB + 1, m->mask },
+					  .type = IOVA_RESV_POLICY,
+					  .origin = "test" };
 	uint64_t iova = 0;
 
 	play.space = make_space(m);

@@ -214,7 +214,8 @@ const char *lockstep_open(struct lockstep *l, lockstep_choose_fn choose, void *c
 
 void lockstep_print(const struct lockstep *l)
 {
-	printf("aperture 0x%" PRIx64 "-0x%" PRIx64 " granule %" PRIu64 " flags %u placement %u live <= %zu resv <= %zu%s\n",
+	printf("aperture 0x%" PRIx64 "-0x%" PRIx64 " granule %" PRIu64
+	       " flags %u placement %u live <= %zu resv <= %zu%s\n",
 	       l->config.aperture.start, l->config.aperture.last, l->config.granule, l->config.flags,
 	       l->config.placement, l->most_live, l->most_resv, l->buffer ? " placed" : "");
 }

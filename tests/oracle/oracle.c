@@ -300,8 +300,8 @@ static const char *batch_exact(struct oracle *o, const struct oracle_request *r,
 	return wrong;
 }
 
-const char *oracle_alloc_batch(struct oracle *o, uint64_t length, uint64_t align, uint64_t limit,
-			       const uint64_t *iovas, size_t count, int rc)
+const char *oracle_alloc_batch(struct oracle *o, uint64_t length, uint64_t align, uint64_t limit, const uint64_t *iovas,
+			       size_t count, int rc)
 {
 	bool exact = o->exact && o->placement <= IOVA_PLACE_BOTTOM_UP;
 	struct oracle_request r;
@@ -330,8 +330,7 @@ static int alloc_at_error(const struct oracle *o, uint64_t iova, uint64_t length
 {
 	uint64_t first = iova >> o->shift, granules = oracle_granules(o, length), last, low, high;
 
-	if (first < o->first || first > o->last || granules > o->last - first + 1 ||
-	    granules > UINT64_MAX >> o->shift)
+	if (first < o->first || first > o->last || granules > o->last - first + 1 || granules > UINT64_MAX >> o->shift)
 		return IOVA_ERR_OVERFLOW;
 	last = first + granules - 1;
 	for (size_t i = 0; i < o->lives; i++) {

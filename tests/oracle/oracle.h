@@ -65,8 +65,8 @@ void oracle_copy(struct oracle *to, const struct oracle *from);
  */
 const char *oracle_alloc(struct oracle *o, uint64_t length, uint64_t align, uint64_t limit, int rc, uint64_t iova);
 const char *oracle_alloc_constrained(struct oracle *o, const struct iova_constraints *c, int rc, uint64_t iova);
-const char *oracle_alloc_batch(struct oracle *o, uint64_t length, uint64_t align, uint64_t limit,
-			       const uint64_t *iovas, size_t count, int rc);
+const char *oracle_alloc_batch(struct oracle *o, uint64_t length, uint64_t align, uint64_t limit, const uint64_t *iovas,
+			       size_t count, int rc);
 const char *oracle_alloc_at(struct oracle *o, uint64_t iova, uint64_t length, void *cookie, int rc);
 const char *oracle_free(struct oracle *o, uint64_t iova, uint64_t length, int rc);
 const char *oracle_free_batch(struct oracle *o, const uint64_t *iovas, uint64_t length, size_t count, size_t freed,

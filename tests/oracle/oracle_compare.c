@@ -89,8 +89,7 @@ size_t oracle_runs(const struct oracle *o, struct oracle_run **runs)
 			before->last = edge[i + 1] - 1;
 			continue;
 		}
-		(*runs)[count++] =
-			(struct oracle_run){ edge[i], edge[i + 1] - 1, state, live ? live->cookie : NULL };
+		(*runs)[count++] = (struct oracle_run){ edge[i], edge[i + 1] - 1, state, live ? live->cookie : NULL };
 	}
 	free(edge);
 	return count;

@@ -149,8 +149,8 @@ static size_t complement(const struct oracle *o, const struct iova_extent *inwar
 
 	for (size_t i = 0; i < kept; i++) {
 		if (inward[i].start > next)
-			outside[count++] = (struct iova_extent){ next << o->shift,
-								 ((inward[i].start - 1) << o->shift) + tail };
+			outside[count++] =
+				(struct iova_extent){ next << o->shift, ((inward[i].start - 1) << o->shift) + tail };
 		if (inward[i].last + 1 > next)
 			next = inward[i].last + 1;
 	}

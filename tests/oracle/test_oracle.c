@@ -11,9 +11,9 @@
 struct plain {
 	uint64_t base, granule; /* bytes */
 	unsigned granules;
-	int live[GRANULES];	   /* number of the range, -1: none */
+	int live[GRANULES]; /* number of the range, -1: none */
 	unsigned reserved[GRANULES];
-	uint64_t guard[GRANULES];  /* by number of the range, in granules */
+	uint64_t guard[GRANULES]; /* by number of the range, in granules */
 	bool used[GRANULES];
 };
 
@@ -100,8 +100,8 @@ static void draw_state(struct test_random *r, struct plain *p, struct oracle *o)
 		p->base = 0 - p->granules * p->granule; /* up to 2^64 - 1 */
 		break;
 	}
-	struct iova_space_config config = test_config(p->base, p->base + (p->granules * p->granule - 1),
-						      IOVA_SPACE_TRACKED, NULL);
+	struct iova_space_config config =
+		test_config(p->base, p->base + (p->granules * p->granule - 1), IOVA_SPACE_TRACKED, NULL);
 	config.granule = p->granule;
 	oracle_init(o, &config);
 	for (int n = 0; n < 5; n++) {
@@ -173,10 +173,10 @@ static void check_runs(const struct plain *p, const struct oracle *o)
 	assert_int_equal(run[0].first, p->base / p->granule);
 	for (unsigned g = 0; g < p->granules; g++) {
 		uint64_t pfn = p->base / p->granule + g;
-		uint32_t state = p->live[g] >= 0 ? IOVA_STATE_LIVE :
-				 p->reserved[g]	 ? IOVA_STATE_RESERVED :
-				 guarded(p, (int)g, 0) ? IOVA_STATE_GUARD :
-							 IOVA_STATE_FREE;
+		uint32_t state = p->live[g] >= 0	 ? IOVA_STATE_LIVE
+				 : p->reserved[g]	 ? IOVA_STATE_RESERVED
+				 : guarded(p, (int)g, 0) ? IOVA_STATE_GUARD
+							 : IOVA_STATE_FREE;
 		bool starts = g && (p->live[g] != p->live[g - 1]);
 
 		if (pfn > run[at].last)

@@ -22,7 +22,7 @@ static void take_lock(int signal)
 /* A handler that takes the lock must not run while its thread holds it. */
 static void test_atomic_lock_keeps_signals_out(void **state)
 {
-	struct sigaction action = {.sa_handler = take_lock}, before;
+	struct sigaction action = { .sa_handler = take_lock }, before;
 
 	(void)state;
 	handled = 0;

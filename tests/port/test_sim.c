@@ -10,22 +10,22 @@
 static jmp_buf caught;
 static char reason[256];
 
-static void catch(const char *what)
+static void catch (const char *what)
 {
 	strncpy(reason, what, sizeof(reason) - 1);
 	longjmp(caught, 1);
 }
 
 /* The statement must panic, and say this. */
-#define expect_panic(statement, what)                                \
-	do {                                                         \
-		reason[0] = '\0';                                    \
-		iova_sim_panic_hook(catch);                          \
-		if (!setjmp(caught)) {                               \
-			statement;                                   \
-		}                                                    \
-		iova_sim_panic_hook(NULL);                           \
-		assert_string_equal(reason, what);                   \
+#define expect_panic(statement, what)              \
+	do {                                       \
+		reason[0] = '\0';                  \
+		iova_sim_panic_hook(catch);        \
+		if (!setjmp(caught)) {             \
+			statement;                 \
+		}                                  \
+		iova_sim_panic_hook(NULL);         \
+		assert_string_equal(reason, what); \
 	} while (0)
 
 static struct iova_sim_counts counts(void)

@@ -48,13 +48,13 @@ uint64_t test_below(struct test_random *random, uint64_t below);
  * with rubbish when given and when taken back. */
 struct test_memory {
 	struct iova_memory hooks;
-	atomic_size_t blocks, bytes;   /* outstanding */
-	atomic_size_t calls;	       /* of alloc */
-	atomic_size_t free_calls;      /* of free */
-	atomic_size_t atomic_calls;    /* of alloc, with IOVA_MEMORY_ATOMIC */
-	atomic_size_t fail_from;       /* from this call on (1 is the next after a reset) alloc gives NULL; 0: never */
-	atomic_bool fail_once;	       /* only that call */
-	atomic_size_t broken;	       /* frees with wrong bytes, foreign pointers */
+	atomic_size_t blocks, bytes; /* outstanding */
+	atomic_size_t calls;	     /* of alloc */
+	atomic_size_t free_calls;    /* of free */
+	atomic_size_t atomic_calls;  /* of alloc, with IOVA_MEMORY_ATOMIC */
+	atomic_size_t fail_from;     /* from this call on (1 is the next after a reset) alloc gives NULL; 0: never */
+	atomic_bool fail_once;	     /* only that call */
+	atomic_size_t broken;	     /* frees with wrong bytes, foreign pointers */
 };
 void test_memory_init(struct test_memory *memory);
 /* Counts calls from 0 again and sets what fails. */

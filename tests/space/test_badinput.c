@@ -56,17 +56,17 @@ static void same_as_before(struct world *w)
 	free(after);
 }
 
-#define REFUSED(w, call, error)             \
-	do {                                \
-		assert_rc(call, error);     \
-		same_as_before(w);          \
+#define REFUSED(w, call, error)         \
+	do {                            \
+		assert_rc(call, error); \
+		same_as_before(w);      \
 	} while (0)
 
 static void lengths_zero_huge_and_wrapping(void **state)
 {
 	struct world *w = *state;
-	static const uint64_t huge[] = { 0x100001, GIB(1), UINT64_C(1) << 63, MAX - 0x1000, MAX - 0xfff, MAX - 0xffe,
-					 MAX };
+	static const uint64_t huge[] = { 0x100001,    GIB(1), UINT64_C(1) << 63, MAX - 0x1000, MAX - 0xfff,
+					 MAX - 0xffe, MAX };
 	struct iova_constraints c = test_constraints(0);
 	uint64_t iova = 7, iovas[2];
 
@@ -170,8 +170,10 @@ static void phases_of_every_wrong_kind(void **state)
 	struct world *w = *state;
 	static const struct {
 		uint64_t align, phase;
-	} bad[] = { { 0, 1 },	       { 0, 0x1000 },	 { 0x1000, 0x1000 }, { 0x4000, 0x4000 },  { 0x4000, 0x1001 },
-		    { 0x4000, 0x800 }, { 0x3000, 0x3000 }, { 0x4000, MAX },    { 0x4000, MAX - 0xfff }, { 0, MAX } };
+	} bad[] = { { 0, 1 },		{ 0, 0x1000 },	    { 0x1000, 0x1000 },
+		    { 0x4000, 0x4000 }, { 0x4000, 0x1001 }, { 0x4000, 0x800 },
+		    { 0x3000, 0x3000 }, { 0x4000, MAX },    { 0x4000, MAX - 0xfff },
+		    { 0, MAX } };
 	struct iova_constraints c = test_constraints(PAGE);
 	uint64_t iova = 7;
 
@@ -269,7 +271,8 @@ static int create_with(uint64_t start, uint64_t last, uint64_t granule)
 
 static void granules_and_apertures(void **state)
 {
-	static const uint64_t bad[] = { 1, 2, 3, 256, 511, 513, 768, 4095, 4097, UINT64_C(1) << 31, UINT64_C(1) << 63, MAX };
+	static const uint64_t bad[] = { 1,  2, 3, 256, 511, 513, 768, 4095, 4097, UINT64_C(1) << 31, UINT64_C(1) << 63,
+					MAX };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -359,9 +362,9 @@ static void unknown_flags_and_enumerators(void **state)
 }
 
 /* A struct of tomorrow: today's fields, then a tail. */
-#define TAILED(type)              \
-	struct {                  \
-		struct type now;  \
+#define TAILED(type)                    \
+	struct {                        \
+		struct type now;        \
 		unsigned char tail[16]; \
 	}
 
@@ -481,21 +484,21 @@ static void frees_of_every_wrong_kind(void **state)
 	size_t freed = 7;
 	uint64_t list[] = { 0x181000 };
 
-	REFUSED(w, iova_free(w->space, 0x180000, 0x1000), IOVA_ERR_INVAL);     /* too short */
-	REFUSED(w, iova_free(w->space, 0x180000, 0x3000), IOVA_ERR_INVAL);     /* too long */
-	REFUSED(w, iova_free(w->space, 0x181000, 0x1000), IOVA_ERR_INVAL);     /* interior */
-	REFUSED(w, iova_free(w->space, 0x180001, 0x2000), IOVA_ERR_INVAL);     /* off the granule */
-	REFUSED(w, iova_free(w->space, 0x1f0000, 0x1000), IOVA_ERR_NOENT);     /* free */
-	REFUSED(w, iova_free(w->space, 0x110000, 0x1000), IOVA_ERR_NOENT);     /* reserved */
-	REFUSED(w, iova_free(w->space, 0x141000, 0x1000), IOVA_ERR_NOENT);     /* guard */
-	REFUSED(w, iova_free(w->space, 0xff000, 0x1000), IOVA_ERR_NOENT);      /* below the aperture */
-	REFUSED(w, iova_free(w->space, 0x200000, 0x1000), IOVA_ERR_NOENT);     /* above it */
+	REFUSED(w, iova_free(w->space, 0x180000, 0x1000), IOVA_ERR_INVAL); /* too short */
+	REFUSED(w, iova_free(w->space, 0x180000, 0x3000), IOVA_ERR_INVAL); /* too long */
+	REFUSED(w, iova_free(w->space, 0x181000, 0x1000), IOVA_ERR_INVAL); /* interior */
+	REFUSED(w, iova_free(w->space, 0x180001, 0x2000), IOVA_ERR_INVAL); /* off the granule */
+	REFUSED(w, iova_free(w->space, 0x1f0000, 0x1000), IOVA_ERR_NOENT); /* free */
+	REFUSED(w, iova_free(w->space, 0x110000, 0x1000), IOVA_ERR_NOENT); /* reserved */
+	REFUSED(w, iova_free(w->space, 0x141000, 0x1000), IOVA_ERR_NOENT); /* guard */
+	REFUSED(w, iova_free(w->space, 0xff000, 0x1000), IOVA_ERR_NOENT);  /* below the aperture */
+	REFUSED(w, iova_free(w->space, 0x200000, 0x1000), IOVA_ERR_NOENT); /* above it */
 	REFUSED(w, iova_free(w->space, 0, 0x1000), IOVA_ERR_NOENT);
 	REFUSED(w, iova_free(w->space, MAX, MAX), IOVA_ERR_NOENT);
 	REFUSED(w, iova_free(w->space, MAX - 0xfff, 0x1000), IOVA_ERR_NOENT);
 	REFUSED(w, iova_free_batch(w->space, list, 0x1000, 1, &freed), IOVA_ERR_INVAL);
 	assert_int_equal(freed, 0);
-	assert_ok(iova_free(w->space, 0x180000, 0x1001)); /* any length that rounds to the same */
+	assert_ok(iova_free(w->space, 0x180000, 0x1001));		  /* any length that rounds to the same */
 	assert_rc(iova_free(w->space, 0x180000, 0x2000), IOVA_ERR_NOENT); /* twice */
 }
 

@@ -36,7 +36,9 @@ static const uint64_t pinned[DEPTH + 1] = { 1, 30, 230, 730, 1093, 816, 308 };
 static const struct {
 	uint64_t first, last, owner;
 	uint32_t type;
-} resvs[RESVS] = { { 2, 3, 0, IOVA_RESV_MSI }, { 3, 5, 1, IOVA_RESV_RESERVED }, { 7, 9, 1, IOVA_RESV_DIRECT },
+} resvs[RESVS] = { { 2, 3, 0, IOVA_RESV_MSI },
+		   { 3, 5, 1, IOVA_RESV_RESERVED },
+		   { 7, 9, 1, IOVA_RESV_DIRECT },
 		   { 0, 0, 2, IOVA_RESV_POLICY } };
 
 struct variant {
@@ -79,8 +81,9 @@ static void alphabet_allocs(struct search *s)
 	for (size_t n = 0; n < LENGTHS; n++) {
 		for (uint64_t align = 1; align <= 4; align++)
 			for (size_t l = 0; l < 3; l++)
-				s->alphabet[s->calls++] = (struct call){ .kind = ALLOC, .granules = lengths[n],
-									 .align = align, .limit = limits[l] };
+				s->alphabet[s->calls++] = (struct call){
+					.kind = ALLOC, .granules = lengths[n], .align = align, .limit = limits[l]
+				};
 		for (uint64_t at = 0; at < GRANULES; at++)
 			s->alphabet[s->calls++] =
 				(struct call){ .kind = ALLOC_AT, .granule = at, .granules = lengths[n] };
@@ -159,8 +162,9 @@ static const char *apply_alloc(struct pair *p, const struct variant *v, const st
 static int first_right(struct pair *p, const struct call *call, uint64_t iova, uint64_t length,
 		       const struct iova_resv *resv)
 {
-	static const int errors[] = { 0, IOVA_ERR_NOENT, IOVA_ERR_INVAL, IOVA_ERR_OVERFLOW, IOVA_ERR_ADDRINUSE,
-				      IOVA_ERR_EXIST };
+	static const int errors[] = {
+		0, IOVA_ERR_NOENT, IOVA_ERR_INVAL, IOVA_ERR_OVERFLOW, IOVA_ERR_ADDRINUSE, IOVA_ERR_EXIST
+	};
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		struct oracle trial;
@@ -426,8 +430,8 @@ static const struct call small_alphabet[] = {
 	{ .kind = RESERVE, .resv = 1 },
 	{ .kind = UNRESERVE, .resv = 1 },
 };
-#define SMALL  (sizeof(small_alphabet) / sizeof(small_alphabet[0]))
-#define FREES  3 /* of the lowest, the second lowest and the highest live range */
+#define SMALL	       (sizeof(small_alphabet) / sizeof(small_alphabet[0]))
+#define FREES	       3 /* of the lowest, the second lowest and the highest live range */
 #define UNMERGED_DEPTH 6
 
 static bool small_call(const struct pair *p, unsigned choice, struct call *call)

@@ -103,8 +103,9 @@ static int do_reserve(struct world *w)
 
 static int do_reserve_outside(struct world *w)
 {
-	const struct iova_extent windows[] = { { MIB(510), MIB(1000) }, { 0, MIB(500) }, { MIB(502), MIB(503) },
-					       { MIB(505), MIB(508) } };
+	const struct iova_extent windows[] = {
+		{ MIB(510), MIB(1000) }, { 0, MIB(500) }, { MIB(502), MIB(503) }, { MIB(505), MIB(508) }
+	};
 	struct iova_resv as = test_resv(0, 0, IOVA_RESV_WINDOW, NULL);
 
 	return iova_reserve_outside(w->space, windows, 4, &as);

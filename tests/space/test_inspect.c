@@ -51,9 +51,9 @@ static int world_close(void **state)
 }
 
 static const struct oracle_run expected[] = {
-	{ 0x100, 0x10f, IOVA_STATE_FREE, NULL },     { 0x110, 0x118, IOVA_STATE_RESERVED, NULL },
-	{ 0x119, 0x17f, IOVA_STATE_FREE, NULL },     { 0x180, 0x181, IOVA_STATE_LIVE, &owner },
-	{ 0x182, 0x1fd, IOVA_STATE_FREE, NULL },     { 0x1fe, 0x1fe, IOVA_STATE_GUARD, NULL },
+	{ 0x100, 0x10f, IOVA_STATE_FREE, NULL }, { 0x110, 0x118, IOVA_STATE_RESERVED, NULL },
+	{ 0x119, 0x17f, IOVA_STATE_FREE, NULL }, { 0x180, 0x181, IOVA_STATE_LIVE, &owner },
+	{ 0x182, 0x1fd, IOVA_STATE_FREE, NULL }, { 0x1fe, 0x1fe, IOVA_STATE_GUARD, NULL },
 	{ 0x1ff, 0x1ff, IOVA_STATE_LIVE, NULL },
 };
 #define RUNS (sizeof(expected) / sizeof(expected[0]))
@@ -145,11 +145,22 @@ static void says(const struct test_text *text, const char *what)
 static void dump_as_text(void **state)
 {
 	static const char *const all[] = {
-		"0x100000-0x10ffff free", "0x110000-0x118fff reserved", "msi 0x110000-0x117fff",
-		"direct-relaxable 0x112000-0x118123", "from test", "from a \"quoted\\\" one?? owner", "0x119000-0x17ffff free",
-		"0x180000-0x181fff live", "0x182000-0x1fdfff free", "0x1fe000-0x1fefff guard",
-		"0x1ff000-0x1fffff live", "aperture_granules 256", "live_granules 3", "reserved_granules 9",
-		"guard_granules 1", "free_granules 243",
+		"0x100000-0x10ffff free",
+		"0x110000-0x118fff reserved",
+		"msi 0x110000-0x117fff",
+		"direct-relaxable 0x112000-0x118123",
+		"from test",
+		"from a \"quoted\\\" one?? owner",
+		"0x119000-0x17ffff free",
+		"0x180000-0x181fff live",
+		"0x182000-0x1fdfff free",
+		"0x1fe000-0x1fefff guard",
+		"0x1ff000-0x1fffff live",
+		"aperture_granules 256",
+		"live_granules 3",
+		"reserved_granules 9",
+		"guard_granules 1",
+		"free_granules 243",
 	};
 	struct world *w = *state;
 	struct test_text text = { 0 };
@@ -183,9 +194,9 @@ static void dump_as_json(void **state)
 		static const char *const names[] = { "free", "live", "cached", "quarantined", "reserved", "guard" };
 		char segment[128];
 
-		snprintf(segment, sizeof(segment), "{\"start\":\"0x%" PRIx64 "\",\"last\":\"0x%" PRIx64
-			 "\",\"state\":\"%s\"", expected[i].first * PAGE, expected[i].last * PAGE + PAGE - 1,
-			 names[expected[i].state]);
+		snprintf(segment, sizeof(segment),
+			 "{\"start\":\"0x%" PRIx64 "\",\"last\":\"0x%" PRIx64 "\",\"state\":\"%s\"",
+			 expected[i].first * PAGE, expected[i].last * PAGE + PAGE - 1, names[expected[i].state]);
 		at = strstr(at, segment);
 		assert_non_null(at);
 	}
@@ -200,9 +211,11 @@ static void dump_as_json(void **state)
 /* The checker itself: it must be able to say no. */
 static void the_json_checker_says_no(void **state)
 {
-	static const char *const good[] = { "{}", "[]", "0", "-1.5e+7", "\"\\u00e9\\n\"", " [1, {\"a\":[true,null]}] " };
-	static const char *const bad[] = { "", "{", "{\"a\"}", "[1,]", "01", "\"\n\"", "\"\\x\"", "{} {}", "[1 2]", "tru",
-					   "{\"a\":1,}", "\"", "-", "1.", "{a:1}" };
+	static const char *const good[] = {
+		"{}", "[]", "0", "-1.5e+7", "\"\\u00e9\\n\"", " [1, {\"a\":[true,null]}] "
+	};
+	static const char *const bad[] = { "",	    "{",   "{\"a\"}",	 "[1,]", "01", "\"\n\"", "\"\\x\"", "{} {}",
+					   "[1 2]", "tru", "{\"a\":1,}", "\"",	 "-",  "1.",	 "{a:1}" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -317,7 +330,8 @@ static void random_states(void **state)
 
 static void names_and_sentences(void **state)
 {
-	static const char *const names[] = { "direct", "direct-relaxable", "reserved", "msi", "sw-msi", "window", "policy" };
+	static const char *const names[] = { "direct", "direct-relaxable", "reserved", "msi",
+					     "sw-msi", "window",	   "policy" };
 
 	(void)state;
 	for (uint32_t type = 0; type <= IOVA_RESV_POLICY; type++)

@@ -490,13 +490,14 @@ static void nonsense_in_live_ranges(void **state)
 {
 	static const struct {
 		uint64_t start, last, guard;
-	} bad[] = { { 0x102000, 0x101fff, 0 },	{ 0x102001, 0x102fff, 0 }, { 0x102000, 0x102ffe, 0 },
-		    { 0x0ff000, 0x0fffff, 0 },	{ 0x0ff000, 0x100fff, 0 }, { 0x1ff000, 0x200fff, 0 },
-		    { 0x200000, 0x200fff, 0 },	{ 0, MAX, 0 },		   { MAX - 0xfff, MAX, 0 },
-		    { 0x101000, 0x101fff, 0 }, /* again */
-		    { 0x100000, 0x100fff, 0 }, /* not ascending */
-		    { 0x101000, 0x102fff, 0 }, /* overlaps */
-		    { 0x103000, 0x103fff, 2 }, /* a guard over a live one */
+	} bad[] = { { 0x102000, 0x101fff, 0 },	{ 0x102001, 0x102fff, 0 },
+		    { 0x102000, 0x102ffe, 0 },	{ 0x0ff000, 0x0fffff, 0 },
+		    { 0x0ff000, 0x100fff, 0 },	{ 0x1ff000, 0x200fff, 0 },
+		    { 0x200000, 0x200fff, 0 },	{ 0, MAX, 0 },
+		    { MAX - 0xfff, MAX, 0 },	{ 0x101000, 0x101fff, 0 }, /* again */
+		    { 0x100000, 0x100fff, 0 },				   /* not ascending */
+		    { 0x101000, 0x102fff, 0 },				   /* overlaps */
+		    { 0x103000, 0x103fff, 2 },				   /* a guard over a live one */
 		    { 0x140000, 0x140fff, MAX } };
 	struct test_text text = { 0 };
 

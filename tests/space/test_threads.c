@@ -81,8 +81,8 @@ static void worker_free(struct worker *w, size_t i)
 	struct iova_extent extent;
 
 	if (w->shared->flags & IOVA_SPACE_TRACKED &&
-	    (iova_find(w->shared->space, w->iova[i] + w->length[i] - 1, &extent, NULL) ||
-	     extent.start != w->iova[i] || extent.last != w->iova[i] + w->length[i] - 1))
+	    (iova_find(w->shared->space, w->iova[i] + w->length[i] - 1, &extent, NULL) || extent.start != w->iova[i] ||
+	     extent.last != w->iova[i] + w->length[i] - 1))
 		atomic_fetch_add(&w->shared->wrong, 1);
 	stamp(w, w->iova[i], w->length[i], w->name, 0);
 	if (iova_free(w->shared->space, w->iova[i], w->length[i]))
@@ -129,9 +129,10 @@ static void *look_on(void *ctx)
 		uint64_t next = 0;
 		int rc;
 
-		if (iova_stats_get(s->space, &t) ||
-		    t.free_granules + t.live_granules + t.cached_granules + t.quarantined_granules +
-				    t.reserved_granules + t.guard_granules != t.aperture_granules)
+		if (iova_stats_get(s->space, &t) || t.free_granules + t.live_granules + t.cached_granules +
+								    t.quarantined_granules + t.reserved_granules +
+								    t.guard_granules !=
+							    t.aperture_granules)
 			atomic_fetch_add(&s->wrong, 1);
 		if (iova_walk(s->space, sum_segment, &next) || next != PAGE * GRANULES)
 			atomic_fetch_add(&s->wrong, 1);

@@ -168,8 +168,8 @@ static void while_others_allocate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(half_freed_plain),	cmocka_unit_test(half_freed_checked),
-		cmocka_unit_test(half_freed_tracked),	cmocka_unit_test(cookies_stay),
+		cmocka_unit_test(half_freed_plain),	 cmocka_unit_test(half_freed_checked),
+		cmocka_unit_test(half_freed_tracked),	 cmocka_unit_test(cookies_stay),
 		cmocka_unit_test(while_others_allocate),
 	};
 

@@ -44,14 +44,14 @@ extern "C" {
 
 /* All zero but struct_size is a valid configuration. */
 struct iova_vfio_config {
-	size_t struct_size;	   /* sizeof(struct iova_vfio_config) */
-	const char *dev;	   /* the directory of the container and the groups; NULL = "/dev/vfio"; copied */
-	const char *sysfs;	   /* where sysfs is mounted; NULL = "/sys"; copied */
-	iova_print_fn report;	   /* each failure in one line with its newline: which call, on what, why; may be NULL */
-	void *report_ctx;	   /* report may be called by whichever thread is inside a call, with no lock held */
+	size_t struct_size;   /* sizeof(struct iova_vfio_config) */
+	const char *dev;      /* the directory of the container and the groups; NULL = "/dev/vfio"; copied */
+	const char *sysfs;    /* where sysfs is mounted; NULL = "/sys"; copied */
+	iova_print_fn report; /* each failure in one line with its newline: which call, on what, why; may be NULL */
+	void *report_ctx;     /* report may be called by whichever thread is inside a call, with no lock held */
 	const struct iova_memory *memory; /* for the backend's records; NULL = malloc; copied */
-	uint32_t flags;		   /* none is defined: 0 */
-	uint32_t reserved;	   /* 0 */
+	uint32_t flags;			  /* none is defined: 0 */
+	uint32_t reserved;		  /* 0 */
 };
 
 /*

@@ -21,8 +21,8 @@ int memcmp(const void *a, const void *b, size_t bytes);
 
 /* Spins; where atomic, with interrupts off, which wants a privileged mode. */
 struct iova_port_lock {
-	unsigned held;		 /* 0 or 1, written by atomics alone */
-	bool atomic;		 /* constant after init */
+	unsigned held;		  /* 0 or 1, written by atomics alone */
+	bool atomic;		  /* constant after init */
 	unsigned long interrupts; /* what they were; written by the holder */
 };
 

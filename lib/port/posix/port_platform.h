@@ -16,8 +16,8 @@
  * signal handlers are the interrupts of a process. */
 struct iova_port_lock {
 	pthread_mutex_t mutex;
-	atomic_uint held; /* 0 or 1; a word, which every processor can exchange */
-	bool atomic;	   /* constant after init */
+	atomic_uint held;     /* 0 or 1; a word, which every processor can exchange */
+	bool atomic;	      /* constant after init */
 	sigset_t interrupted; /* written by the holder */
 };
 

@@ -17,7 +17,7 @@ static struct {
 	uint64_t fail_nth, fail_times;
 	uint64_t entropy;
 	iova_sim_panic_fn panic;
-} sim = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} sim = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 /* Its address is the thread's mark in the locks that it holds. */
 static _Thread_local uint64_t held;
@@ -195,7 +195,7 @@ void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t fla
 	if (must_fail(flags) || bytes > SIZE_MAX - offset || posix_memalign(&base, offset, offset + bytes))
 		return NULL;
 	header = (struct header *)((char *)base + offset) - 1;
-	*header = (struct header){.magic = MEMORY_MAGIC, .offset = (uint32_t)offset, .bytes = bytes};
+	*header = (struct header){ .magic = MEMORY_MAGIC, .offset = (uint32_t)offset, .bytes = bytes };
 	fill(header + 1, 0xa5, bytes);
 
 	pthread_mutex_lock(&sim.mutex);
