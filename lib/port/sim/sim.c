@@ -192,7 +192,7 @@ void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t fla
 	expect(bytes > 0, "no bytes of memory asked for");
 	expect(align && !(align & (align - 1)), "memory asked for at an alignment that is no power of two");
 	expect(!(flags & ~IOVA_MEMORY_ATOMIC), "memory asked for with an unknown flag");
-	if (must_fail(flags) || bytes > SIZE_MAX - offset || posix_memalign(&base, offset, offset + bytes))
+	if (must_fail(flags) || bytes > PTRDIFF_MAX - offset || posix_memalign(&base, offset, offset + bytes))
 		return NULL;
 	header = (struct header *)((char *)base + offset) - 1;
 	*header = (struct header){ .magic = MEMORY_MAGIC, .offset = (uint32_t)offset, .bytes = bytes };
