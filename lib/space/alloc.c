@@ -121,17 +121,41 @@ void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t
 		space->engine.ops->take(&space->engine, span);
 	if (space->ledgered)
 		iova_ledger_add(space, span, guard, cookie);
-	space->live_ranges++;
-	space->live_granules += span.length;
+	space->taken_ranges++;
+	space->taken_granules += span.length;
 }
 
-/* One allocation under the lock, with room in the stock. */
+/* One allocation under the lock, cached ranges taken back where nothing else
+ * helps. */
 static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
 {
-	if (!iova_space_search(space, fit, pfn))
-		return IOVA_ERR_NOSPC;
-	iova_space_commit(space, (struct iova_span){ *pfn, fit->length }, fit->guard, fit->cookie);
-	return 0;
+	for (unsigned round = 0;; round++) {
+		int error = iova_stock_reserve(space, 1, 0, 0);
+
+		if (!error && iova_space_search(space, fit, pfn)) {
+			iova_space_commit(space, (struct iova_span){ *pfn, fit->length }, fit->guard, fit->cookie);
+			return 0;
+		}
+		if (!iova_space_reclaim(space, error ? NULL : fit, round))
+			return error ? error : IOVA_ERR_NOSPC;
+	}
+}
+
+/* Out of the caches; false where they have nothing that fits. */
+static bool alloc_cached(struct iova_space *space, const struct iova_fit *fit, uint64_t *iova)
+{
+	uint64_t most = iova_space_bytes_of(space, fit->hi - (fit->length - 1));
+	uint64_t align = iova_space_bytes_of(space, fit->align);
+
+	if (!fit->keeps)
+		return false;
+	for (unsigned i = IOVA_CACHE_CLASSES; i-- > 0;) {
+		struct iova_cache_lane *lane = iova_cache_lane_in(&space->cache, fit->length, i, align, most);
+
+		if (lane && iova_cache_refill(&space->cache, lane, i & IOVA_CACHE_NATURAL, most, align, iova))
+			return true;
+	}
+	return false;
 }
 
 /* error: of the request itself, which is then only counted. */
@@ -141,27 +165,43 @@ static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, i
 
 	if (error == IOVA_ERR_INVAL || error == IOVA_ERR_NOTSUP)
 		return error;
+	if (!error && alloc_cached(space, fit, iova))
+		return 0;
 	iova_space_lock(space);
-	if (!error)
-		error = iova_stock_reserve(space, 1, 0, 0);
 	if (!error)
 		error = alloc_fit(space, fit, &pfn);
 	if (error)
 		space->failures++;
 	else
 		space->allocs++;
+	space->cache_misses += fit->keeps;
+	if (!error && fit->keeps)
+		iova_space_supply(space, iova_space_bytes_of(space, pfn), iova_space_bytes_of(space, fit->length));
 	iova_space_unlock(space);
 	if (!error)
 		*iova = iova_space_bytes_of(space, pfn);
 	return error;
 }
 
-int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+/* Apart, so that the hot path saves no registers. */
+static __attribute__((noinline)) int alloc_slow(struct iova_space *space, uint64_t length, uint64_t align,
+						uint64_t limit, uint64_t *iova)
 {
 	struct iova_fit fit;
-	int error = iova_fit_simple(space, length, align, limit, &fit);
+	int error;
 
+	if (space->cache.percpu.mode != IOVA_PORT_RSEQ &&
+	    iova_cache_alloc_locked(&space->cache, length, align, limit, iova))
+		return 0;
+	error = iova_fit_simple(space, length, align, limit, &fit);
 	return alloc_counted(space, &fit, error, iova);
+}
+
+int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+{
+	if (iova_cache_alloc(&space->cache, length, align, limit, iova))
+		return 0;
+	return alloc_slow(space, length, align, limit, iova);
 }
 
 int iova_alloc_constrained(struct iova_space *space, const struct iova_constraints *c, uint64_t *iova)
@@ -257,6 +297,10 @@ int iova_alloc_at(struct iova_space *space, uint64_t iova, uint64_t length, void
 		return IOVA_ERR_OVERFLOW;
 	iova_space_lock(space);
 	error = alloc_at(space, span, cookie);
+	if (error == IOVA_ERR_ADDRINUSE || error == IOVA_ERR_NOMEM) {
+		iova_space_reclaim_span(space, error == IOVA_ERR_NOMEM ? space->world : span);
+		error = alloc_at(space, span, cookie);
+	}
 	if (error)
 		space->failures++;
 	else

@@ -75,7 +75,7 @@ static void live_check(struct iova_space *space, struct verdict *verdict)
 		    (iova_spantree_after(&path, &after) && after.start < guarded.start + guarded.length))
 			wrong_at(verdict, space, span, "another live range in its guard");
 	}
-	if (space->ledger.spans != space->live_ranges || space->ledger.total != space->live_granules)
+	if (space->ledger.spans != space->taken_ranges || space->ledger.total != space->taken_granules)
 		wrong(verdict, "ledger", "live ranges are miscounted");
 }
 
@@ -120,13 +120,13 @@ static void rest_check(struct iova_space *space, struct verdict *verdict)
 		iova_space_piece(space, pfn, &piece);
 		pfn += piece.span.length;
 		open = piece.span;
-		if (piece.state == IOVA_STATE_LIVE)
+		if (piece.state == IOVA_STATE_LIVE || piece.state == IOVA_STATE_CACHED)
 			live += piece.span.length;
 		if (piece.state == IOVA_STATE_GUARD &&
 		    (!(space->flags & IOVA_SPACE_TRACKED) || iova_ledger_outside_guards(space, &open, 0)))
 			wrong_at(verdict, space, piece.span, "neither free, live, reserved nor a guard");
 	}
-	if (live != space->live_granules)
+	if (live != space->taken_granules)
 		wrong(verdict, "space", "live granules are miscounted");
 }
 
@@ -149,7 +149,7 @@ int iova_check(struct iova_space *space, iova_print_fn print, void *ctx)
 	const char *what;
 
 	iova_text_init(&verdict.text, print, ctx);
-	iova_space_lock(space);
+	iova_space_view_begin(space);
 	what = space->engine.ops->check(&space->engine);
 	if (what)
 		wrong(&verdict, "engine", what);
@@ -167,6 +167,6 @@ int iova_check(struct iova_space *space, iova_print_fn print, void *ctx)
 		rest_check(space, &verdict);
 		stock_check(space, &verdict);
 	}
-	iova_space_unlock(space);
+	iova_space_view_end(space);
 	return verdict.error;
 }

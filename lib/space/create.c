@@ -7,6 +7,8 @@
 #define SHIFT_MOST    30u
 #define SHIFT_DEFAULT 12u
 
+#define CACHE_LENGTHS_DEFAULT 512u
+
 void iova_space_lock(struct iova_space *space)
 {
 	if (!(space->flags & IOVA_SPACE_UNLOCKED))
@@ -64,6 +66,15 @@ static unsigned ledger_words(uint32_t flags)
 	return flags & IOVA_SPACE_TRACKED ? IOVA_LEDGER_WORDS : 0;
 }
 
+/* The lengths, in granules, that the caches may serve. */
+static uint64_t cache_lengths(const struct iova_space_config *config)
+{
+	if (config->cache_granules == IOVA_CACHE_OFF || config->placement == IOVA_PLACE_RANDOM ||
+	    config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED))
+		return 0;
+	return config->cache_granules ? config->cache_granules : CACHE_LENGTHS_DEFAULT;
+}
+
 /* A space without records: every pool is empty. */
 static void space_init(struct iova_space *space, const struct iova_space_config *config,
 		       const struct iova_memory *memory)
@@ -79,6 +90,11 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	space->live_most = UINT64_MAX;
 	space->random = config->seed;
 	space->memory = *memory;
+	iova_cache_init(&space->cache, config->flags & IOVA_SPACE_UNLOCKED, config->flags & IOVA_SPACE_ATOMIC,
+			space->shift);
+	space->cache_lengths =
+		iova_cache_plan(&space->cache, space->world, cache_lengths(config), config->cache_depth,
+				config->depot_magazines);
 	iova_engine_rbtree_init(&space->rbtree);
 	iova_spantree_init(&space->ledger, 0, ledger_words(config->flags));
 	iova_spantree_init(&space->holes, 0, 0);
@@ -156,8 +172,11 @@ void iova_space_destroy(struct iova_space *space)
 		return;
 	memory = space->memory;
 	iova_port_lock_destroy(&space->lock);
-	if (space->placed)
+	if (space->placed) {
+		iova_space_cache_destroy(space);
 		return;
+	}
+	iova_space_cache_destroy(space);
 	iova_stock_release(space);
 	memory.free(memory.ctx, space, sizeof(*space));
 }
@@ -289,18 +308,16 @@ int iova_space_place(const struct iova_space_config *given, size_t live_ranges, 
 	return 0;
 }
 
-void iova_space_drain(struct iova_space *space)
-{
-	(void)space; /* no cache holds anything */
-}
-
 void iova_space_fork_prepare(struct iova_space *space)
 {
 	iova_space_lock(space);
+	iova_cache_hold(&space->cache);
 }
 
 void iova_space_fork_parent(struct iova_space *space)
 {
+	if (space->cache.held)
+		iova_cache_release(&space->cache);
 	iova_space_unlock(space);
 }
 
@@ -308,4 +325,5 @@ void iova_space_fork_child(struct iova_space *space)
 {
 	if (!(space->flags & IOVA_SPACE_UNLOCKED))
 		iova_port_lock_reset(&space->lock);
+	iova_cache_fork_child(&space->cache);
 }

@@ -230,13 +230,13 @@ int iova_dump(struct iova_space *space, uint32_t format, iova_print_fn print, vo
 	if (format > IOVA_FORMAT_JSON || !print)
 		return IOVA_ERR_INVAL;
 	iova_text_init(&text, print, ctx);
-	iova_space_lock(space);
+	iova_space_view_begin(space);
 	iova_space_stats(space, &stats);
 	if (format == IOVA_FORMAT_JSON)
 		dump_json(space, &stats, &text);
 	else
 		dump_text(space, &stats, &text);
 	iova_text_flush(&text);
-	iova_space_unlock(space);
+	iova_space_view_end(space);
 	return 0;
 }

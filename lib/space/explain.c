@@ -89,6 +89,10 @@ static int explain_fit(struct iova_space *space, const struct iova_fit *fit, str
 	uint64_t random = space->random, pfn; /* the generator's state: the next allocation draws the same */
 	bool found = iova_space_search(space, fit, &pfn);
 
+	if (!found || !iova_stock_allows(space)) {
+		iova_space_reclaim_all(space);
+		found = iova_space_search(space, fit, &pfn);
+	}
 	space->random = random;
 	if (!iova_stock_allows(space)) {
 		iova_text_string(text, space->placed ? "the placed space has all its live ranges\n"

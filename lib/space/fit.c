@@ -42,10 +42,12 @@ int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t al
 	fit->placement = space->placement;
 	fit->order = 0;
 	fit->exact = true;
+	fit->keeps = false;
 	if (fit->length > most_granules(space) || !fit_window(space, 0, limit, fit) ||
 	    fit->length > fit->hi - fit->lo + 1)
 		return IOVA_ERR_NOSPC;
 	fit->prefer_hi = fit->hi;
+	fit->keeps = fit->length <= space->cache_lengths;
 	if (fit->align > 1) {
 		fit->order = iova_arith_log2(fit->align);
 		if (fit->order > ORDER_MOST) {

@@ -45,6 +45,12 @@ static bool free_has_record(struct iova_space *space, struct iova_span span)
 	return near.start < span.start || near.start == span.start + span.length;
 }
 
+static bool give_plain(struct iova_space *space, struct iova_span span)
+{
+	return span.length <= space->taken_granules && free_has_record(space, span) &&
+	       space->engine.ops->give(&space->engine, span);
+}
+
 /* A free of which only the free and the reserved granules are known. A range
  * that was never allocated as one may go unseen, but never breaks the space:
  * no more extents are made than there are records for. */
@@ -53,14 +59,21 @@ static int free_plain(struct iova_space *space, struct iova_span span, bool whol
 	struct iova_span hole, free;
 	bool reserved = iova_spantree_next(&space->holes, span.start, &hole) && hole.start <= iova_span_last(span);
 
-	if (whole && !reserved && span.length <= space->live_granules && free_has_record(space, span) &&
-	    space->engine.ops->give(&space->engine, span))
+	if (whole && !reserved && give_plain(space, span))
 		return 0;
 	if (reserved && iova_span_contains(hole, span.start))
 		return IOVA_ERR_NOENT;
 	if (space->engine.ops->next(&space->engine, span.start, &free) && iova_span_contains(free, span.start))
 		return IOVA_ERR_NOENT;
 	return IOVA_ERR_INVAL;
+}
+
+/* A range is taken no more. */
+static void count_out(struct iova_space *space, struct iova_span span)
+{
+	if (space->taken_ranges) /* wrong frees may have counted one range more than once */
+		space->taken_ranges--;
+	space->taken_granules -= span.length;
 }
 
 int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t length)
@@ -81,13 +94,27 @@ int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t len
 	error = space->ledgered ? free_ledgered(space, span, whole) : free_plain(space, span, whole);
 	if (error)
 		return error;
-	if (space->live_ranges) /* wrong frees may have counted one range more than once */
-		space->live_ranges--;
-	space->live_granules -= span.length;
+	count_out(space, span);
 	return 0;
 }
 
-int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
+bool iova_space_give_back(struct iova_space *space, struct iova_span span)
+{
+	struct iova_span hole;
+	bool given;
+
+	if (space->ledgered)
+		given = !free_ledgered(space, span, true);
+	else
+		given = !(iova_spantree_next(&space->holes, span.start, &hole) && hole.start <= iova_span_last(span)) &&
+			give_plain(space, span);
+	if (given)
+		count_out(space, span);
+	return given;
+}
+
+/* The cache did not keep it: its depot is full, or it has no lane for it. */
+static int free_to_engine(struct iova_space *space, struct iova_cache_lane *lane, uint64_t iova, uint64_t length)
 {
 	int error;
 
@@ -95,8 +122,29 @@ int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
 	error = iova_space_free_locked(space, iova, length);
 	if (!error)
 		space->frees++;
+	iova_space_relieve(space, lane);
 	iova_space_unlock(space);
 	return error;
+}
+
+/* Apart, so that the hot path saves no registers. */
+static __attribute__((noinline)) int free_slow(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	struct iova_cache_lane *lane;
+
+	if (space->cache.percpu.mode != IOVA_PORT_RSEQ && iova_cache_free_locked(&space->cache, iova, length))
+		return 0;
+	lane = iova_cache_lane_of(&space->cache, iova, length);
+	if (lane && iova_cache_spill(&space->cache, lane, iova))
+		return 0;
+	return free_to_engine(space, lane, iova, length);
+}
+
+int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	if (iova_cache_free(&space->cache, iova, length))
+		return 0;
+	return free_slow(space, iova, length);
 }
 
 int iova_free_batch(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t count, size_t *freed)

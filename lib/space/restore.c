@@ -206,13 +206,13 @@ static int get_ranges(struct reader *reader, uint32_t count)
 		return error;
 	reader->ranges += count;
 	/* Each run of granules was counted as one range when it was read. */
-	if (reader->ranges <= reader->space->live_ranges)
+	if (reader->ranges <= reader->space->taken_ranges)
 		return 0;
 	iova_space_lock(reader->space);
-	error = iova_stock_reserve(reader->space, reader->ranges - reader->space->live_ranges, 0, IOVA_STOCK_PREFILL);
+	error = iova_stock_reserve(reader->space, reader->ranges - reader->space->taken_ranges, 0, IOVA_STOCK_PREFILL);
 	iova_space_unlock(reader->space);
 	if (!error)
-		reader->space->live_ranges = reader->ranges;
+		reader->space->taken_ranges = reader->ranges;
 	return error;
 }
 
@@ -228,7 +228,7 @@ static int get_end(struct reader *reader)
 	if (iova_snapshot_get64(bytes) != sum)
 		return IOVA_ERR_CORRUPT;
 	if (!(reader->flags & IOVA_SPACE_CHECKED) &&
-	    (reader->ranges < reader->runs || reader->ranges > reader->space->live_granules))
+	    (reader->ranges < reader->runs || reader->ranges > reader->space->taken_granules))
 		return IOVA_ERR_CORRUPT;
 	return 0;
 }

@@ -243,7 +243,10 @@ static int resv_conflict(struct iova_space *space, const struct iova_resv *resv)
 
 	if (list_find(space, resv))
 		return IOVA_ERR_EXIST;
-	return iova_resv_span(space, resv->extent, &span) && any_live(space, span) ? IOVA_ERR_ADDRINUSE : 0;
+	if (!iova_resv_span(space, resv->extent, &span) || !any_live(space, span))
+		return 0;
+	iova_space_reclaim_span(space, span);
+	return any_live(space, span) ? IOVA_ERR_ADDRINUSE : 0;
 }
 
 static size_t origin_length(const char *origin)

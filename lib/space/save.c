@@ -128,9 +128,9 @@ static int save_locked(struct iova_space *space, struct writer *writer)
 	}
 	/* After wrong frees that went unseen the number of ranges may be one
 	 * that cannot be; a reader would refuse it. */
-	ranges = space->live_ranges > runs ? space->live_ranges : runs;
+	ranges = space->taken_ranges > runs ? space->taken_ranges : runs;
 	if (!error && !space->ledgered)
-		error = put_ranges(writer, ranges < space->live_granules ? ranges : space->live_granules);
+		error = put_ranges(writer, ranges < space->taken_granules ? ranges : space->taken_granules);
 	return error ? error : put_end(writer);
 }
 
@@ -142,6 +142,7 @@ int iova_save(struct iova_space *space, iova_write_fn write, void *ctx)
 	if (!write)
 		return IOVA_ERR_INVAL;
 	iova_space_lock(space);
+	iova_space_reclaim_all(space); /* what is cached is saved as free */
 	error = save_locked(space, &writer);
 	iova_space_unlock(space);
 	return error;

@@ -15,6 +15,22 @@ static bool at_or_before(bool found, struct iova_span span, uint64_t pfn, uint64
 	return false;
 }
 
+/* What is taken may be cached, where the space is viewed. */
+static void tell_cached(struct iova_space *space, struct iova_piece *piece)
+{
+	struct iova_span cached;
+
+	if (piece->state != IOVA_STATE_LIVE || !space->cache.held ||
+	    !iova_cache_next(&space->cache, piece->span.start, &cached))
+		return;
+	if (iova_span_contains(cached, piece->span.start)) {
+		piece->state = IOVA_STATE_CACHED;
+		iova_span_clip(&piece->span, cached.start, iova_span_last(cached));
+	} else if (iova_span_contains(piece->span, cached.start)) {
+		piece->span.length = cached.start - piece->span.start;
+	}
+}
+
 /* Free extents, holes and live ranges are disjoint, so the order of the questions
  * only saves looks. What none of them has is a guard's or, where the space does
  * not know its live ranges, live. A piece ends where the next of any begins. */
@@ -39,6 +55,7 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 	found = space->ledgered && iova_spantree_next(&space->ledger, pfn, &span);
 	if (!at_or_before(found, span, pfn, &end)) {
 		piece->span = (struct iova_span){ pfn, end - pfn };
+		tell_cached(space, piece);
 		return;
 	}
 	piece->state = IOVA_STATE_LIVE;
@@ -52,6 +69,7 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 	}
 inside:
 	piece->span = (struct iova_span){ pfn, span.start + span.length - pfn };
+	tell_cached(space, piece);
 }
 
 int iova_walk(struct iova_space *space, iova_segment_fn visit, void *ctx)
@@ -61,7 +79,7 @@ int iova_walk(struct iova_space *space, iova_segment_fn visit, void *ctx)
 
 	if (!visit)
 		return IOVA_ERR_INVAL;
-	iova_space_lock(space);
+	iova_space_view_begin(space);
 	while (pfn < end && !result) {
 		struct iova_segment segment = { .struct_size = sizeof(segment) };
 		struct iova_piece piece;
@@ -73,6 +91,6 @@ int iova_walk(struct iova_space *space, iova_segment_fn visit, void *ctx)
 		pfn = piece.span.start + piece.span.length;
 		result = visit(ctx, &segment);
 	}
-	iova_space_unlock(space);
+	iova_space_view_end(space);
 	return result;
 }

@@ -5,8 +5,8 @@
  * granules and named by PFN (address >> shift); bytes end at the public
  * functions.
  *
- * Lock order, outermost first: domain, space, depot, quarantine, per-CPU. Only
- * the space's lock exists here, and the memory hooks are called without it.
+ * Lock order, outermost first: domain, space, depot, quarantine, per-CPU. The
+ * memory hooks are called without any.
  */
 #ifndef IOVA_SPACE_INTERNAL_H
 #define IOVA_SPACE_INTERNAL_H
@@ -15,6 +15,7 @@
 #include <iova/resv.h>
 #include <iova/space.h>
 
+#include "cache.h"
 #include "engine_rbtree.h"
 #include "spantree.h"
 
@@ -28,6 +29,8 @@ struct iova_stock {
 };
 
 struct iova_space {
+	struct iova_cache cache; /* its owner's lock is ours */
+
 	/* Constant after create. */
 	struct iova_span world; /* the aperture */
 	unsigned shift;		/* of the granule */
@@ -36,7 +39,9 @@ struct iova_space {
 	bool placed;   /* in the caller's buffer: live ranges and reservations have a most */
 	uint64_t live_most;
 	struct iova_memory memory;
+	uint64_t cache_lengths; /* that the cache will serve from the first allocation on; 0 = none */
 	struct iova_port_lock lock;
+
 
 	/* Under the lock. */
 	union {
@@ -50,8 +55,9 @@ struct iova_space {
 	uint64_t resv_count;
 	struct iova_stock stock; /* what the pools suffice for */
 	uint64_t live_promised;	 /* live ranges that prefill vouched for; 0 = none */
-	uint64_t live_ranges, live_granules;
-	uint64_t allocs, frees, failures;
+	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
+	uint64_t allocs, frees, failures; /* without what the caches served */
+	uint64_t cache_misses;
 	uint64_t metadata_bytes;
 	uint64_t random;
 };
@@ -134,6 +140,7 @@ struct iova_fit {
 	uint32_t placement;
 	unsigned order; /* of runs that hold every position that align and phase allow */
 	bool exact;	/* the engine's find with order is the whole answer */
+	bool keeps;	/* the caches serve such requests */
 };
 
 int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit,
@@ -161,6 +168,35 @@ bool iova_space_search(struct iova_space *space, const struct iova_fit *fit, uin
 void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
 
 int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t length);
+
+/* ---- keep.c: the cache in front of the engine ---- */
+
+/* Memory for what the range would want to be kept, if this space may ask for
+ * some. Releases and takes the lock. */
+void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length);
+
+/* Gives a taken range back to the engine; false, and nothing changed, where it
+ * cannot be one. */
+bool iova_space_give_back(struct iova_space *space, struct iova_span span);
+
+/* An allocation found no place for fit, or for NULL no records. Cached ranges
+ * may help: takes them back, and is true, where trying again is worth it. The
+ * lock is released and taken, but not after the last round. */
+bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round);
+
+/* Takes back every cached range, or those that meet span, with no gap in the
+ * lock. */
+void iova_space_reclaim_all(struct iova_space *space);
+void iova_space_reclaim_span(struct iova_space *space, struct iova_span span);
+
+/* Gives back a little of what a full depot or an idle one keeps. */
+void iova_space_relieve(struct iova_space *space, struct iova_cache_lane *lane);
+
+/* Between the two, iova_space_piece tells cached from live, in ascending order. */
+void iova_space_view_begin(struct iova_space *space);
+void iova_space_view_end(struct iova_space *space);
+
+void iova_space_cache_destroy(struct iova_space *space);
 
 /* ---- ledger.c: live ranges, where ledgered ---- */
 

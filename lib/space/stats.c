@@ -4,20 +4,28 @@
 void iova_space_stats(struct iova_space *space, struct iova_stats *stats)
 {
 	struct iova_engine_counts counts;
+	struct iova_cache_counts cached;
+	uint64_t taken = space->taken_granules;
 
 	space->engine.ops->count(&space->engine, &counts);
+	iova_cache_count_all(&space->cache, &cached);
+	if (cached.granules > taken) /* after wrong frees that went unseen */
+		cached.granules = taken;
 	*stats = (struct iova_stats){
 		.struct_size = sizeof(*stats),
 		.aperture_granules = space->world.length,
 		.free_granules = counts.free,
-		.live_granules = space->live_granules,
+		.live_granules = taken - cached.granules,
+		.cached_granules = cached.granules,
 		.reserved_granules = space->holes.total,
-		.guard_granules = space->world.length - counts.free - space->live_granules - space->holes.total,
+		.guard_granules = space->world.length - counts.free - taken - space->holes.total,
 		.free_extents = counts.extents,
 		.largest_free_granules = counts.largest,
-		.allocs = space->allocs,
-		.frees = space->frees,
+		.allocs = space->allocs + cached.popped,
+		.frees = space->frees + cached.pushed,
 		.failures = space->failures,
+		.cache_hits = cached.popped,
+		.cache_misses = space->cache_misses,
 		.metadata_bytes = space->metadata_bytes,
 	};
 }

@@ -93,7 +93,7 @@ static void stock_lower(struct iova_stock *stock, const struct iova_stock *most)
  * included, whose number of extents may be anything by then. */
 static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv)
 {
-	uint64_t live = space->live_ranges + more_live, holes = space->resv_count + more_resv;
+	uint64_t live = space->taken_ranges + more_live, holes = space->resv_count + more_resv;
 	uint64_t extents = space->engine.ops->extents(&space->engine) + more_live + more_resv;
 	struct iova_stock need = { extents_most(live, extents, holes), live, holes };
 	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
@@ -131,16 +131,16 @@ bool iova_stock_holds(struct iova_space *space)
 	uint64_t extents = space->engine.ops->extents(&space->engine);
 	uint64_t more = space->resv_count + resv_enclosed(space); /* R + U */
 
-	return (space->live_ranges + extents + more + 1) / 2 <= space->stock.extents &&
+	return (space->taken_ranges + extents + more + 1) / 2 <= space->stock.extents &&
 	       extents + more <= space->stock.extents && space->resv_count <= space->stock.holes &&
-	       (space->live_ranges <= space->stock.live || !space->ledgered);
+	       (space->taken_ranges <= space->stock.live || !space->ledgered);
 }
 
 bool iova_stock_allows(struct iova_space *space)
 {
 	struct iova_stock need = stock_needed(space, 1, 0);
 
-	if (space->live_ranges >= space->live_most)
+	if (space->taken_ranges >= space->live_most)
 		return false;
 	return stock_suffices(space, &need) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
 }
@@ -196,7 +196,7 @@ static int stock_grow(struct iova_space *space, const struct iova_stock *target,
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags)
 {
 	/* A reservation more than a placed space has had no record before. */
-	if (more_live > space->live_most - space->live_ranges)
+	if (more_live > space->live_most - space->taken_ranges)
 		return IOVA_ERR_NOMEM;
 	for (;;) {
 		struct iova_stock need = stock_needed(space, more_live, more_resv), target;
@@ -244,7 +244,7 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
 	if (more < UINT64_MAX >> 4) /* sums of it do not wrap */
-		error = stock_promise(space, space->live_ranges + more);
+		error = stock_promise(space, space->taken_ranges + more);
 	iova_space_unlock(space);
 	return error;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
-#include "port.h"
+#include "port_percpu.h"
 
 #include "port_errno.h"
 
@@ -204,6 +204,48 @@ void iova_port_lock_release(struct iova_port_lock *lock)
 void iova_port_lock_reset(struct iova_port_lock *lock)
 {
 	iova_port_lock_release(lock);
+}
+
+/* One slot, which the CPUs share: who finds it taken goes to the engine. */
+uint32_t iova_port_cpus(void)
+{
+	return 1;
+}
+
+void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic)
+{
+	percpu->mode = alone ? IOVA_PORT_ALONE : IOVA_PORT_LOCKED;
+	percpu->cpus = percpu->slots = 1;
+	percpu->rseq = 0;
+	percpu->masked = atomic && !alone;
+}
+
+uint32_t iova_port_cpu(const struct iova_port_percpu *percpu)
+{
+	(void)percpu;
+	return 0;
+}
+
+bool iova_port_fence(const struct iova_port_percpu *percpu)
+{
+	(void)percpu;
+	return true;
+}
+
+void iova_port_relax(unsigned looks)
+{
+	(void)looks;
+	relax();
+}
+
+void iova_port_mask_set(struct iova_port_mask *mask)
+{
+	mask->interrupts = interrupts_off();
+}
+
+void iova_port_mask_restore(const struct iova_port_mask *mask)
+{
+	interrupts_restore(mask->interrupts);
 }
 
 void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)

@@ -26,4 +26,8 @@ struct iova_port_lock {
 	unsigned long interrupts; /* what they were; written by the holder */
 };
 
+struct iova_port_mask {
+	unsigned long interrupts;
+};
+
 #endif

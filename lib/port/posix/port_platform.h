@@ -21,4 +21,8 @@ struct iova_port_lock {
 	sigset_t interrupted; /* written by the holder */
 };
 
+struct iova_port_mask {
+	sigset_t interrupted;
+};
+
 #endif

@@ -18,4 +18,8 @@ struct iova_port_lock {
 	unsigned magic;		      /* from init to destroy */
 };
 
+struct iova_port_mask {
+	bool set;
+};
+
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 #include "sim.h"
 
-#include "port.h"
 #include "port_errno.h"
+#include "port_percpu.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,10 +18,15 @@ static struct {
 	uint64_t fail_nth, fail_times;
 	uint64_t entropy;
 	iova_sim_panic_fn panic;
+	uint32_t cpus;
+	bool fence_fails;
 } sim = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 /* Its address is the thread's mark in the locks that it holds. */
 static _Thread_local uint64_t held;
+
+static _Thread_local uint32_t cpu;
+static _Thread_local bool masked;
 
 static _Noreturn void panic(const char *what)
 {
@@ -53,7 +59,10 @@ void iova_sim_reset(void)
 	sim.fail_nth = sim.fail_times = 0;
 	sim.entropy = 0;
 	sim.panic = NULL;
+	sim.cpus = 0;
+	sim.fence_fails = false;
 	pthread_mutex_unlock(&sim.mutex);
+	cpu = 0;
 }
 
 void iova_sim_counts_get(struct iova_sim_counts *counts)
@@ -179,6 +188,81 @@ static bool must_fail(uint32_t flags)
 	sim.counts.failed += fails;
 	pthread_mutex_unlock(&sim.mutex);
 	return fails;
+}
+
+/* CPUs. */
+
+#define CPUS_FIRST 2u
+
+void iova_sim_cpus_set(uint32_t cpus)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.cpus = cpus;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+void iova_sim_cpu_set(uint32_t number)
+{
+	cpu = number;
+}
+
+void iova_sim_fence_fail(bool fails)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.fence_fails = fails;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+uint32_t iova_port_cpus(void)
+{
+	uint32_t cpus;
+
+	pthread_mutex_lock(&sim.mutex);
+	cpus = sim.cpus ? sim.cpus : CPUS_FIRST;
+	pthread_mutex_unlock(&sim.mutex);
+	return cpus;
+}
+
+void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic)
+{
+	*percpu = (struct iova_port_percpu){ .mode = alone ? IOVA_PORT_ALONE : IOVA_PORT_LOCKED,
+					     .cpus = alone ? 1 : iova_port_cpus(),
+					     .slots = alone ? 1 : iova_port_cpus(),
+					     .masked = atomic && !alone };
+}
+
+uint32_t iova_port_cpu(const struct iova_port_percpu *percpu)
+{
+	return cpu % percpu->cpus;
+}
+
+bool iova_port_fence(const struct iova_port_percpu *percpu)
+{
+	bool fails;
+
+	(void)percpu;
+	pthread_mutex_lock(&sim.mutex);
+	fails = sim.fence_fails;
+	pthread_mutex_unlock(&sim.mutex);
+	return !fails;
+}
+
+void iova_port_relax(unsigned looks)
+{
+	(void)looks;
+	sched_yield();
+}
+
+void iova_port_mask_set(struct iova_port_mask *mask)
+{
+	expect(!masked, "interrupts masked twice");
+	mask->set = masked = true;
+}
+
+void iova_port_mask_restore(const struct iova_port_mask *mask)
+{
+	expect(mask->set && masked, "interrupts restored that are not masked");
+	masked = false;
 }
 
 void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)

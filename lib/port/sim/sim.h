@@ -43,6 +43,15 @@ extern const struct iova_memory iova_sim_memory;
 /* The entropy that follows is a function of seed alone. */
 void iova_sim_entropy_seed(uint64_t seed);
 
+/* How many CPUs a space has that is created from now on; 0: two. */
+void iova_sim_cpus_set(uint32_t cpus);
+
+/* The CPU that the calling thread runs on from now on. */
+void iova_sim_cpu_set(uint32_t cpu);
+
+/* Fences fail from now on, or work again. */
+void iova_sim_fence_fail(bool fails);
+
 /* Called with the reason instead of the abort; it must not return (longjmp).
  * NULL: abort again. */
 typedef void (*iova_sim_panic_fn)(const char *what);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/* What a cache is made of. */
+#include "cache_internal.h"
+
+#include "arith.h"
+#include "assert.h"
+
+_Static_assert(sizeof(struct iova_cache_magazine) % 8 == 0, "a stack is aligned behind it");
+
+#define LENGTHS_MOST	65536u /* a directory has 32 bytes for each */
+#define DEPTH_CHOICE	64u    /* a magazine is half a KiB, and 1.5% of the operations leave the hot path */
+#define DEPOT_CHOICE	16u    /* a device's queue of a thousand comes and goes */
+#define SHARE		16u    /* of the aperture, which the caches never exceed */
+#define MAGAZINES_SHARE 8u     /* so that one magazine is no more than this part of it all */
+
+/* A drain gives back every range that is kept, some 200 ns for each. */
+#define RANGES_MOST 32768u
+
+void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, unsigned shift)
+{
+	memset(cache, 0, sizeof(*cache));
+	iova_port_percpu_init(&cache->percpu, alone, atomic);
+	cache->shift = shift;
+	cache->atomic = atomic;
+	cache->granule = (uint64_t)1 << shift;
+	cache->shut.last = UINT64_MAX;
+	cache->closed[2] = IOVA_PORT_STACK_FLOOR;
+	cache->single[0] = cache->single[1] = &cache->shut;
+	cache->hot = cache->directory = &cache->none;
+}
+
+uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint64_t wanted, uint32_t depth,
+			 uint32_t depot)
+{
+	uint64_t last = (iova_span_last(world) << cache->shift) + (((uint64_t)1 << cache->shift) - 1);
+
+	cache->first = world.start << cache->shift;
+	cache->reach = last - cache->first;
+	cache->granules_most = world.length / SHARE;
+	cache->split = world.start << cache->shift <= IOVA_CACHE_NARROW_LAST && last > IOVA_CACHE_NARROW_LAST;
+	cache->depth = !depth ? DEPTH_CHOICE : depth < IOVA_PORT_STACK_MOST ? depth : IOVA_PORT_STACK_MOST;
+	cache->depot_most = depot ? depot : DEPOT_CHOICE;
+	cache->magazines_most = RANGES_MOST / cache->depth + 2 * cache->percpu.cpus;
+	if (wanted > cache->granules_most)
+		wanted = cache->granules_most;
+	return wanted < LENGTHS_MOST ? wanted : LENGTHS_MOST;
+}
+
+size_t iova_cache_directory_bytes(uint64_t lengths)
+{
+	return sizeof(struct iova_cache_directory) +
+	       (size_t)lengths * IOVA_CACHE_CLASSES * sizeof(struct iova_cache_gate *);
+}
+
+static size_t lane_slots_end(const struct iova_cache *cache)
+{
+	return offsetof(struct iova_cache_lane, slots) + iova_port_slots_bytes(&cache->percpu);
+}
+
+size_t iova_cache_lane_bytes(const struct iova_cache *cache)
+{
+	return lane_slots_end(cache) + cache->percpu.cpus * sizeof(struct iova_cache_cpu);
+}
+
+size_t iova_cache_magazine_bytes(const struct iova_cache *cache)
+{
+	return sizeof(struct iova_cache_magazine) + offsetof(struct iova_port_stack, values) +
+	       cache->depth * sizeof(uint64_t);
+}
+
+void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths)
+{
+	struct iova_cache_directory *older = cache->directory, *directory = memory;
+
+	*directory = (struct iova_cache_directory){ lengths, lengths, older };
+	for (uint64_t i = 0; i < lengths; i++)
+		for (unsigned class = 0; class < IOVA_CACHE_CLASSES; class++)
+			iova_cache_gates(directory, i)[class] =
+				i < older->room ? iova_cache_gates(older, i)[class] : &cache->shut;
+	__atomic_store_n(&cache->directory, directory, __ATOMIC_RELEASE);
+	if (cache->percpu.mode == IOVA_PORT_RSEQ)
+		__atomic_store_n(&cache->hot, directory, __ATOMIC_RELEASE);
+}
+
+/* The length rounded up to a power of two, in bytes. */
+static uint64_t natural_of(const struct iova_cache *cache, uint64_t index)
+{
+	return (index ? (uint64_t)2 << iova_arith_log2(index) : 1) << cache->shift;
+}
+
+/* The class of a range, of those that there are. */
+static unsigned class_of(const struct iova_cache *cache, uint64_t index, uint64_t iova)
+{
+	unsigned class = 0;
+
+	if (cache->split && iova > IOVA_CACHE_NARROW_LAST)
+		class |= IOVA_CACHE_WIDE;
+	if (index && !(iova & (natural_of(cache, index) - 1)))
+		class |= IOVA_CACHE_NATURAL;
+	return class;
+}
+
+static uint64_t capacity_of(const struct iova_cache *cache, uint64_t length)
+{
+	uint64_t capacity, rest;
+
+	capacity = iova_arith_divide(cache->granules_most / MAGAZINES_SHARE, length, &rest);
+	if (!capacity)
+		return 1;
+	return capacity < cache->depth ? capacity : cache->depth;
+}
+
+static bool magazine_allowed(const struct iova_cache *cache, uint64_t length)
+{
+	return cache->magazines < cache->magazines_most &&
+	       cache->granules + capacity_of(cache, length) * length <= cache->granules_most;
+}
+
+unsigned iova_cache_needs(struct iova_cache *cache, uint64_t iova, uint64_t length)
+{
+	struct iova_cache_directory *directory = cache->directory;
+	uint64_t index = (length - 1) >> cache->shift;
+	struct iova_cache_lane *lane;
+
+	if (index >= directory->lengths || !magazine_allowed(cache, index + 1))
+		return 0;
+	lane = iova_cache_lane_at(cache, iova_cache_gates(directory, index)[class_of(cache, index, iova)]);
+	if (!lane)
+		return IOVA_CACHE_NEEDS_LANE | IOVA_CACHE_NEEDS_MAGAZINE;
+	return __atomic_load_n(&lane->wanted, __ATOMIC_RELAXED) ? IOVA_CACHE_NEEDS_MAGAZINE : 0;
+}
+
+/* The classes that a lane of class serves: where there are fewer kinds of ranges
+ * than classes, the others are the same. */
+static void lane_enter(struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t index, unsigned class)
+{
+	struct iova_cache_gate **gates = iova_cache_gates(cache->directory, index);
+	unsigned same = (index ? 0 : IOVA_CACHE_NATURAL) | (cache->split ? 0 : IOVA_CACHE_WIDE);
+
+	for (unsigned other = 0; other < IOVA_CACHE_CLASSES; other++)
+		if ((other & ~same) == class)
+			__atomic_store_n(&gates[other], &lane->gate, __ATOMIC_RELEASE);
+	if (index || cache->percpu.mode != IOVA_PORT_RSEQ)
+		return;
+	for (unsigned wide = 0; wide < 2; wide++)
+		__atomic_store_n(&cache->single[wide], gates[wide ? IOVA_CACHE_WIDE : 0], __ATOMIC_RELEASE);
+}
+
+static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, unsigned class)
+{
+	struct iova_cache_lane *lane = memory;
+
+	memset(lane, 0, iova_cache_lane_bytes(cache));
+	lane->length = index + 1;
+	lane->capacity = capacity_of(cache, lane->length);
+	lane->gate.last = (lane->length << cache->shift) - 1;
+	lane->gate.mask = natural_of(cache, index) - 1;
+	lane->gate.starts = cache->reach - lane->gate.last + 1;
+	lane->cpu = (struct iova_cache_cpu *)(void *)((char *)memory + lane_slots_end(cache));
+	iova_port_lock_init(&lane->lock, cache->atomic);
+	iova_port_slots_init(&cache->percpu, &lane->slots, iova_cache_closed(cache));
+	lane->next = cache->lanes;
+	cache->lanes = lane;
+	lane_enter(cache, lane, index, class);
+}
+
+static void magazine_give(struct iova_cache *cache, struct iova_cache_lane *lane, struct iova_cache_magazine *magazine)
+{
+	struct iova_port_stack *stack = iova_cache_stack(magazine);
+
+	*stack = (struct iova_port_stack){ .capacity = lane->capacity, .floor = IOVA_PORT_STACK_FLOOR };
+	cache->granules += lane->capacity * lane->length;
+	cache->magazines++;
+	lane->magazines++;
+	iova_cache_lane_lock(cache, lane);
+	iova_cache_list_add(&lane->empty, magazine);
+	__atomic_store_n(&lane->wanted, false, __ATOMIC_RELAXED);
+	iova_cache_lane_unlock(cache, lane);
+}
+
+void iova_cache_blank_lane(struct iova_cache *cache, void *memory)
+{
+	struct iova_cache_lane *lane = memory;
+
+	lane->next = cache->blank_lanes;
+	cache->blank_lanes = lane;
+}
+
+void iova_cache_blank_magazine(struct iova_cache *cache, void *memory)
+{
+	iova_cache_list_add(&cache->blank_magazines, memory);
+}
+
+void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length)
+{
+	unsigned needs = iova_cache_needs(cache, iova, length);
+	uint64_t index = (length - 1) >> cache->shift;
+	unsigned class = class_of(cache, index, iova);
+
+	if (!needs || !cache->blank_magazines || (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes))
+		return;
+	if (needs & IOVA_CACHE_NEEDS_LANE) {
+		struct iova_cache_lane *lane = cache->blank_lanes;
+
+		cache->blank_lanes = lane->next;
+		lane_make(cache, lane, index, class);
+	}
+	magazine_give(cache, iova_cache_lane_at(cache, iova_cache_gates(cache->directory, index)[class]),
+		      iova_cache_list_take(&cache->blank_magazines));
+}
+
+void *iova_cache_remove_empty(struct iova_cache *cache)
+{
+	struct iova_cache_magazine *magazine = NULL;
+
+	if (cache->blank_magazines)
+		return iova_cache_list_take(&cache->blank_magazines);
+	for (struct iova_cache_lane *lane = cache->lanes; lane && !magazine; lane = lane->next) {
+		iova_cache_lane_lock(cache, lane);
+		if (lane->empty) {
+			magazine = iova_cache_list_take(&lane->empty);
+			lane->magazines--;
+			cache->magazines--;
+			cache->granules -= lane->capacity * lane->length;
+		}
+		iova_cache_lane_unlock(cache, lane);
+	}
+	return magazine;
+}
+
+/* Any magazine of the lane; none is in a slot. */
+static struct iova_cache_magazine *lane_strip(struct iova_cache_lane *lane)
+{
+	if (lane->empty)
+		return iova_cache_list_take(&lane->empty);
+	return lane->returning ? iova_cache_list_take(&lane->returning) : NULL;
+}
+
+void *iova_cache_remove_any(struct iova_cache *cache, size_t *bytes)
+{
+	struct iova_cache_directory *directory = cache->directory;
+	struct iova_cache_lane *lane = cache->lanes;
+	struct iova_cache_magazine *magazine;
+
+	*bytes = iova_cache_magazine_bytes(cache);
+	if (cache->blank_magazines)
+		return iova_cache_list_take(&cache->blank_magazines);
+	magazine = lane ? lane_strip(lane) : NULL;
+	if (magazine)
+		return magazine;
+	*bytes = iova_cache_lane_bytes(cache);
+	if (lane) {
+		iova_port_lock_destroy(&lane->lock);
+		cache->lanes = lane->next;
+		return lane;
+	}
+	lane = cache->blank_lanes;
+	if (lane) {
+		cache->blank_lanes = lane->next;
+		return lane;
+	}
+	if (directory == &cache->none)
+		return NULL;
+	*bytes = iova_cache_directory_bytes(directory->room);
+	cache->directory = directory->older;
+	return directory;
+}
+
+struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint64_t length, unsigned class,
+					   uint64_t align, uint64_t most)
+{
+	const struct iova_cache_directory *directory = __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE);
+	struct iova_cache_gate **gates, *gate;
+
+	if (length > __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || align & (align - 1))
+		return NULL;
+	gates = iova_cache_gates(directory, length - 1);
+	gate = __atomic_load_n(&gates[class], __ATOMIC_ACQUIRE);
+	for (unsigned higher = class + 1; higher < IOVA_CACHE_CLASSES; higher++)
+		if (gate == __atomic_load_n(&gates[higher], __ATOMIC_ACQUIRE))
+			return NULL;
+	if (class & IOVA_CACHE_WIDE && cache->split && most <= IOVA_CACHE_NARROW_LAST)
+		return NULL;
+	return iova_cache_lane_at(cache, gate);
+}
+
+struct iova_cache_lane *iova_cache_lane_of(const struct iova_cache *cache, uint64_t iova, uint64_t length)
+{
+	const struct iova_cache_directory *directory = __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE);
+	uint64_t index = (length - 1) >> cache->shift;
+	struct iova_cache_gate *gate;
+
+	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || iova & (cache->granule - 1))
+		return NULL;
+	gate = __atomic_load_n(&iova_cache_gates(directory, index)[class_of(cache, index, iova)], __ATOMIC_ACQUIRE);
+	return iova - cache->first < gate->starts ? iova_cache_lane_at(cache, gate) : NULL;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * Ranges that were freed and are kept for the next allocation of their length,
+ * in front of the engine, which holds them for taken.
+ *
+ *     lane       the ranges of one exact length and one class, of all CPUs
+ *     magazine   a stack of ranges; each CPU has one loaded and one spare
+ *     depot      the lane's magazines that no CPU has: full ones, empty ones, and
+ *                those on their way back to the engine
+ *
+ * There are four classes of a length, because a range that a request cannot have
+ * must not lie on top of one that it can: wide, which starts above 4 GiB, or not;
+ * and natural, which starts on a multiple of its length rounded up to a power of
+ * two, or not. Where a length or an aperture has only some of them, a directory
+ * names the same lane more than once.
+ *
+ * The loaded magazine's stack is pushed and popped as port_percpu.h says, without
+ * a lock. Everything else of a lane is under its depot lock. A range in a lane is
+ * named by its address; all that the cache is told and tells is in PFNs.
+ */
+#ifndef IOVA_CACHE_H
+#define IOVA_CACHE_H
+
+#include "port_percpu.h"
+#include "span.h"
+
+#define IOVA_CACHE_LINE 64u /* bytes; lanes are aligned to it */
+
+#define IOVA_CACHE_CLASSES 4u
+#define IOVA_CACHE_NATURAL 1u
+#define IOVA_CACHE_WIDE	   2u
+
+/* The last start of what is not wide, and the last limit that no wide range meets. */
+#define IOVA_CACHE_NARROW_LAST UINT32_MAX
+
+struct iova_cache_lane;
+
+/* In front of its stack. */
+struct iova_cache_magazine {
+	struct iova_cache_magazine *next; /* in the list that it is in */
+	/* order.c's. */
+	struct iova_cache_magazine *heap_next, *heap_child;
+	const struct iova_cache_lane *lane;
+	uint64_t at; /* the lowest value that is not behind the cursor */
+};
+
+/* Under the depot lock: what a CPU has besides what its slot points to. */
+struct iova_cache_cpu {
+	struct iova_cache_magazine *spare;  /* NULL where there is none */
+	struct iova_cache_magazine *parked; /* loaded, while the cache is held */
+};
+
+/* What the hot pair reads of a lane; constant. There is one that refuses
+ * everything, so that a lane that is not there needs no test. */
+struct iova_cache_gate {
+	uint64_t last;	 /* a range's last byte's offset from its start */
+	uint64_t mask;	 /* bits of an address that natural ranges do not have */
+	uint64_t starts; /* a range starts less than so many bytes behind the aperture's first */
+};
+
+struct iova_cache_lane {
+	struct iova_cache_gate gate;
+
+	/* Constant. */
+	uint64_t length;	      /* granules */
+	uint64_t capacity;	      /* of each magazine */
+	struct iova_cache_lane *next; /* of all lanes of the cache */
+	struct iova_cache_cpu *cpu;   /* behind the slots */
+	struct iova_port_lock lock;   /* the depot lock */
+
+	/* Under the depot lock. */
+	struct iova_cache_magazine *full, *empty, *returning;
+	uint32_t fulls;
+	bool held;	    /* the slots stay closed */
+	uint32_t moves;	    /* magazines that went in or out of the depot */
+	uint64_t exchanges; /* times that a slot was opened or closed */
+	uint64_t popped, pushed; /* of stacks that are in no slot now; pushed less what was there when one came in */
+	bool wanted;		 /* one more magazine would have been used; also read without the lock, as a hint */
+
+	/* Under the lock of the cache's owner. */
+	uint32_t magazines;
+	uint32_t idle_moves; /* moves, when the lane was last looked at */
+
+	_Alignas(IOVA_CACHE_LINE) struct iova_port_slots slots;
+};
+
+/* In front of its entries, [4 * (length - 1) + class]: the gate of the lane that
+ * serves it. */
+struct iova_cache_directory {
+	uint64_t lengths; /* that are served, changed at any time */
+	uint64_t room;	  /* constant: lengths that there are entries for */
+	struct iova_cache_directory *older;
+};
+
+struct iova_cache {
+	/* The hot pair's, written under the lock of the cache's owner. */
+	struct iova_cache_gate *single[2];     /* of one granule, not wide and wide */
+	struct iova_cache_directory *hot;      /* RSEQ: directory; else of no length */
+	struct iova_cache_directory *directory; /* never NULL */
+
+	/* Constant after init. */
+	struct iova_port_percpu percpu;
+	uint64_t granule;
+	unsigned shift;	 /* of the granule */
+	uint64_t first;	 /* the aperture's first byte */
+	uint64_t reach;	 /* its last byte's offset from the first */
+	uint32_t depth;	 /* values in a magazine at most */
+	bool atomic;
+	bool split;		/* the aperture has addresses that are wide and ones that are not */
+	uint64_t granules_most; /* that magazines may hold in all */
+	struct iova_cache_gate shut;
+	uint64_t closed[3];	/* a stack of capacity 0 */
+
+	/* Under the lock of the cache's owner. */
+	uint32_t depot_most; /* full magazines in a depot; read without the lock too */
+	struct iova_cache_lane *lanes;
+	uint64_t granules; /* that the magazines of all lanes could hold */
+	uint32_t magazines, magazines_most;
+	struct iova_cache_magazine *blank_magazines; /* that no lane has */
+	struct iova_cache_lane *blank_lanes;	     /* through next */
+	struct iova_cache_lane *idle_next;	     /* whose turn it is to be looked at */
+	uint32_t idle_ticks;			     /* the owner's: when it is time */
+	struct iova_cache_magazine *heap;	     /* order.c's */
+	bool held;
+	struct iova_cache_directory none; /* of no length */
+};
+
+static inline struct iova_port_stack *iova_cache_stack(struct iova_cache_magazine *magazine)
+{
+	return (struct iova_port_stack *)(magazine + 1);
+}
+
+static inline uint32_t iova_cache_count(struct iova_cache_magazine *magazine)
+{
+	return iova_port_stack_count(iova_cache_stack(magazine)->word);
+}
+
+static inline struct iova_cache_gate **iova_cache_gates(const struct iova_cache_directory *directory, uint64_t index)
+{
+	return (struct iova_cache_gate **)(directory + 1) + IOVA_CACHE_CLASSES * index;
+}
+
+/* The lane behind a gate; NULL behind the one that is shut. */
+static inline struct iova_cache_lane *iova_cache_lane_at(const struct iova_cache *cache, struct iova_cache_gate *gate)
+{
+	return gate == &cache->shut ? NULL : (struct iova_cache_lane *)gate; /* its first member */
+}
+
+/*
+ * The hot pair: a gate is found, and where it opens, one value is moved between
+ * the caller and this CPU's stack. Whatever is not usual is false here, and is
+ * looked at again by the slow way, where it is told apart. With a mode other
+ * than RSEQ every gate is shut.
+ *
+ * index is the length in granules less one. It is vast for a length of 0, and
+ * nothing needs it where the length is one granule, which is the most frequent.
+ */
+static inline struct iova_cache_gate *iova_cache_gate_for(const struct iova_cache *cache,
+							   struct iova_cache_directory *directory, uint64_t length,
+							   uint64_t align, bool wide)
+{
+	uint64_t index = (length - 1) >> cache->shift;
+	unsigned class = (wide ? IOVA_CACHE_WIDE : 0) + (align > cache->granule ? IOVA_CACHE_NATURAL : 0);
+	struct iova_cache_gate *gate;
+
+	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || align & (align - 1))
+		return (struct iova_cache_gate *)(uintptr_t)&cache->shut;
+	gate = __atomic_load_n(&iova_cache_gates(directory, index)[class], __ATOMIC_ACQUIRE);
+	return align <= gate->mask + 1 ? gate : (struct iova_cache_gate *)(uintptr_t)&cache->shut;
+}
+
+static inline struct iova_cache_gate *iova_cache_gate_of(const struct iova_cache *cache,
+							  struct iova_cache_directory *directory, uint64_t iova,
+							  uint64_t length)
+{
+	uint64_t index = (length - 1) >> cache->shift;
+	struct iova_cache_gate **gates, *gate;
+
+	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || iova & (cache->granule - 1))
+		return (struct iova_cache_gate *)(uintptr_t)&cache->shut;
+	gates = iova_cache_gates(directory, index) + (iova > IOVA_CACHE_NARROW_LAST ? IOVA_CACHE_WIDE : 0);
+	gate = __atomic_load_n(&gates[IOVA_CACHE_NATURAL], __ATOMIC_ACQUIRE);
+	return iova & gate->mask ? __atomic_load_n(&gates[0], __ATOMIC_ACQUIRE) : gate;
+}
+
+static inline bool iova_cache_alloc(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
+				    uint64_t *iova)
+{
+	bool wide = limit > IOVA_CACHE_NARROW_LAST;
+	struct iova_cache_gate *gate;
+
+	if (length - 1 < cache->granule && align <= 1)
+		gate = __atomic_load_n(&cache->single[wide], __ATOMIC_ACQUIRE);
+	else
+		gate = iova_cache_gate_for(cache, __atomic_load_n(&cache->hot, __ATOMIC_ACQUIRE), length, align, wide);
+	return limit > gate->last &&
+	       iova_port_rseq_pop(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, limit - gate->last, iova);
+}
+
+static inline bool iova_cache_free(const struct iova_cache *cache, uint64_t iova, uint64_t length)
+{
+	struct iova_cache_gate *gate;
+
+	if (length - 1 < cache->granule)
+		gate = __atomic_load_n(&cache->single[iova > IOVA_CACHE_NARROW_LAST], __ATOMIC_ACQUIRE);
+	else
+		gate = iova_cache_gate_of(cache, __atomic_load_n(&cache->hot, __ATOMIC_ACQUIRE), iova, length);
+	return !(iova & (cache->granule - 1)) && iova - cache->first < gate->starts &&
+	       iova_port_rseq_push(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, iova);
+}
+
+/* The same for the other modes. */
+bool iova_cache_alloc_locked(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
+			     uint64_t *iova);
+bool iova_cache_free_locked(const struct iova_cache *cache, uint64_t iova, uint64_t length);
+
+/* The lane that a range goes back to; NULL where none takes it, or where it is
+ * no whole granules of the aperture. */
+struct iova_cache_lane *iova_cache_lane_of(const struct iova_cache *cache, uint64_t iova, uint64_t length);
+
+/* The lane of a class, where it may have ranges of length granules that start at
+ * most at most and are aligned to align bytes, and where no higher class names
+ * the same one. */
+struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint64_t length, unsigned class,
+					   uint64_t align, uint64_t most);
+
+/*
+ * cache.c: a cache and its memory. "Owned" is said of what is under the lock of
+ * the cache's owner, which the caller holds.
+ */
+
+/* A cache that keeps nothing. */
+void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, unsigned shift);
+
+/* How many lengths, up to wanted, are worth a place in front of world; sets what
+ * magazines may be. depth, depot: 0 for the library's choice. */
+uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint64_t wanted, uint32_t depth,
+			 uint32_t depot);
+
+/* The memory of each part. */
+size_t iova_cache_directory_bytes(uint64_t lengths);
+size_t iova_cache_lane_bytes(const struct iova_cache *cache); /* aligned to IOVA_PORT_SLOT_BYTES */
+size_t iova_cache_magazine_bytes(const struct iova_cache *cache);
+
+/* Owned. From now on so many lengths are served. */
+void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths);
+
+/* What a range would want, to be kept when it is freed: IOVA_CACHE_NEEDS_... */
+#define IOVA_CACHE_NEEDS_LANE	  1u
+#define IOVA_CACHE_NEEDS_MAGAZINE 2u
+unsigned iova_cache_needs(struct iova_cache *cache, uint64_t iova, uint64_t length);
+
+/* Owned. Memory that is kept until a lane wants it. */
+void iova_cache_blank_lane(struct iova_cache *cache, void *memory);
+void iova_cache_blank_magazine(struct iova_cache *cache, void *memory);
+
+/* Owned. Puts such memory to use for what a range needs. */
+void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length);
+
+/* Owned. Takes out a magazine that holds nothing; NULL where there is none. */
+void *iova_cache_remove_empty(struct iova_cache *cache);
+
+/* Owned, at the end, when nobody else is inside and the cache is held and
+ * recalled: takes everything out, part by part, NULL when nothing is left. */
+void *iova_cache_remove_any(struct iova_cache *cache, size_t *bytes);
+
+/*
+ * exchange.c: between a CPU and the depot.
+ */
+
+/* A range that starts at most at most and is aligned to align bytes, out of what
+ * this CPU and the depot have; the magazine that it lay in is loaded. natural: all
+ * of the lane's ranges are. */
+bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		       uint64_t align, uint64_t *iova);
+
+/* Keeps the range, a full magazine going to the depot; false where the depot is
+ * full too, or no magazine is left. */
+bool iova_cache_spill(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova);
+
+/* Owned. Takes up to most ranges out of the depot: of what is returning, else,
+ * where overfull, of a full magazine. */
+uint32_t iova_cache_relieve(struct iova_cache *cache, struct iova_cache_lane *lane, bool overfull,
+			    struct iova_span *spans, uint32_t most);
+
+/*
+ * hold.c: the whole cache, as one. look.c: iova_cache_look.
+ */
+
+/* Owned. Closes every slot: until the release every magazine is the caller's.
+ * false: a CPU could not be reached, and nothing is held. */
+bool iova_cache_hold(struct iova_cache *cache);
+void iova_cache_release(struct iova_cache *cache);
+
+/* Owned, held. Every magazine with ranges in it is on its way back. */
+void iova_cache_recall(struct iova_cache *cache);
+
+/* Owned, held. Takes the ranges that meet span out of every magazine, up to
+ * most; fewer than most: none is left. */
+uint32_t iova_cache_take(struct iova_cache *cache, struct iova_span span, struct iova_span *spans, uint32_t most);
+
+/* The end: nobody else is inside. Everything is on its way back. */
+void iova_cache_close(struct iova_cache *cache);
+
+/* In a forked child, whose parent held the cache while it forked: releases it.
+ * Locks that another thread had then are free. */
+void iova_cache_fork_child(struct iova_cache *cache);
+
+/* Owned. The next lane, in turn, if its depot keeps something and has not been
+ * used since it was looked at before; else NULL. */
+struct iova_cache_lane *iova_cache_idle(struct iova_cache *cache);
+
+/* Owned. */
+struct iova_cache_counts {
+	uint64_t ranges, granules; /* that are kept now */
+	uint64_t popped, pushed;   /* ranges that ever were, each counted when it was */
+};
+void iova_cache_count_all(struct iova_cache *cache, struct iova_cache_counts *counts);
+
+/* Owned. The ranges that are kept, where they are few and one moment of the call
+ * can be named at which there were no others; false where not. */
+#define IOVA_CACHE_LOOK_MOST 24u
+bool iova_cache_look(struct iova_cache *cache, struct iova_span spans[IOVA_CACHE_LOOK_MOST], uint32_t *count);
+
+/*
+ * order.c: the ranges in the order of their addresses, while held.
+ */
+
+/* Before the first iova_cache_next, and after each change. */
+void iova_cache_sort(struct iova_cache *cache);
+
+/* The first range of which any part is at or above pfn; pfn never goes back. */
+bool iova_cache_next(struct iova_cache *cache, uint64_t pfn, struct iova_span *span);
+
+#endif

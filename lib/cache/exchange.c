@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * What happens when a CPU's loaded magazine cannot serve. The slot is closed
+ * first, so that what was loaded is ours alone; a moment later it, its spare, or
+ * a magazine of the depot is loaded again. A CPU has two magazines so that going
+ * back and forth across the edge of one costs no exchange with the depot.
+ */
+#include "assert.h"
+#include "cache_internal.h"
+
+/* What one CPU has, while its slot is closed. */
+struct hands {
+	struct iova_cache_magazine *loaded, *spare;
+	uint32_t cpu;
+};
+
+/* pre: the depot lock. false: not now. */
+static bool hands_take(const struct iova_cache *cache, struct iova_cache_lane *lane, struct hands *hands)
+{
+	struct iova_port_stack *stack;
+
+	if (lane->held)
+		return false;
+	lane->exchanges++;
+	stack = iova_port_slot_close_here(&cache->percpu, &lane->slots, iova_cache_closed(cache), &hands->cpu);
+	if (!stack)
+		return false;
+	hands->loaded = iova_cache_magazine_of(cache, stack);
+	hands->spare = lane->cpu[hands->cpu].spare;
+	if (hands->loaded)
+		iova_cache_settle(lane, hands->loaded);
+	return true;
+}
+
+static void hands_give(const struct iova_cache *cache, struct iova_cache_lane *lane, const struct hands *hands)
+{
+	lane->cpu[hands->cpu].spare = hands->spare;
+	iova_cache_load(cache, lane, hands->cpu, hands->loaded);
+}
+
+static void hands_swap(struct hands *hands)
+{
+	struct iova_cache_magazine *loaded = hands->loaded;
+
+	hands->loaded = hands->spare;
+	hands->spare = loaded;
+}
+
+/* Takes the newest range that fits out of a magazine. */
+static bool magazine_take(struct iova_cache_magazine *magazine, uint64_t most, uint64_t align, uint64_t *iova)
+{
+	struct iova_port_stack *stack;
+	uint32_t i;
+
+	if (!magazine)
+		return false;
+	stack = iova_cache_stack(magazine);
+	for (i = iova_cache_count(magazine); i; i--)
+		if (stack->values[i - 1] <= most && !(stack->values[i - 1] & (align - 1)))
+			break;
+	if (!i)
+		return false;
+	*iova = stack->values[i - 1];
+	stack->word--;
+	memmove(&stack->values[i - 1], &stack->values[i], (iova_cache_count(magazine) - (i - 1)) * sizeof(*iova));
+	return true;
+}
+
+static void magazine_add(struct iova_cache_magazine *magazine, uint64_t iova)
+{
+	struct iova_port_stack *stack = iova_cache_stack(magazine);
+
+	stack->values[iova_cache_count(magazine)] = iova;
+	stack->word++;
+}
+
+static bool has_room(struct iova_cache_magazine *magazine)
+{
+	return magazine && iova_cache_count(magazine) < iova_cache_stack(magazine)->capacity;
+}
+
+/* Takes a range out of the depot, and the magazine with it; NULL where no range
+ * there fits. */
+static struct iova_cache_magazine *depot_take(struct iova_cache_lane *lane, uint64_t most, uint64_t align,
+					      uint64_t *iova)
+{
+	for (struct iova_cache_magazine **link = &lane->full; *link; link = &(*link)->next) {
+		if (!magazine_take(*link, most, align, iova))
+			continue;
+		lane->fulls--;
+		lane->moves++;
+		return iova_cache_list_take(link);
+	}
+	return NULL;
+}
+
+/* A magazine that a CPU has no use for. */
+static void depot_put(struct iova_cache_lane *lane, struct iova_cache_magazine *magazine)
+{
+	if (!magazine)
+		return;
+	if (!iova_cache_count(magazine)) {
+		iova_cache_list_add(&lane->empty, magazine);
+		return;
+	}
+	iova_cache_list_add(&lane->full, magazine);
+	lane->fulls++;
+	lane->moves++;
+}
+
+/* pre: the depot lock; hands are taken. */
+static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t most, uint64_t align, uint64_t *iova)
+{
+	struct iova_cache_magazine *magazine;
+
+	if (magazine_take(hands->loaded, most, align, iova))
+		return true;
+	if (magazine_take(hands->spare, most, align, iova)) {
+		hands_swap(hands);
+		return true;
+	}
+	magazine = depot_take(lane, most, align, iova);
+	if (!magazine) {
+		if (!hands->loaded && !lane->empty)
+			__atomic_store_n(&lane->wanted, true, __ATOMIC_RELAXED);
+		return false;
+	}
+	depot_put(lane, hands->spare);
+	hands->spare = hands->loaded;
+	hands->loaded = magazine;
+	return true;
+}
+
+bool iova_cache_alloc_locked(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
+			     uint64_t *iova)
+{
+	struct iova_cache_gate *gate =
+		iova_cache_gate_for(cache, __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE), length, align,
+				    limit > IOVA_CACHE_NARROW_LAST);
+
+	return limit > gate->last && iova_port_locked_pop(&cache->percpu, &((struct iova_cache_lane *)gate)->slots,
+							  limit - gate->last, iova);
+}
+
+bool iova_cache_free_locked(const struct iova_cache *cache, uint64_t iova, uint64_t length)
+{
+	struct iova_cache_gate *gate =
+		iova_cache_gate_of(cache, __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE), iova, length);
+
+	return iova - cache->first < gate->starts &&
+	       iova_port_locked_push(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, iova);
+}
+
+/* The newest range of this CPU, where the class of the lane says that any will do. */
+static bool pop(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t most, uint64_t *iova)
+{
+	if (most == IOVA_PORT_STACK_FLOOR) /* no limit at all, and nothing starts there */
+		most--;
+	if (IOVA_PORT_HAS_RSEQ && cache->percpu.mode == IOVA_PORT_RSEQ)
+		return iova_port_rseq_pop(&cache->percpu, &lane->slots, most, iova);
+	return iova_port_locked_pop(&cache->percpu, &lane->slots, most, iova);
+}
+
+bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		       uint64_t align, uint64_t *iova)
+{
+	struct hands hands;
+	bool found = false;
+
+	if (align <= (natural ? lane->gate.mask + 1 : cache->granule) && pop(cache, lane, most, iova))
+		return true;
+	iova_cache_lane_lock(cache, lane);
+	if (hands_take(cache, lane, &hands)) {
+		found = refill(lane, &hands, most, align, iova);
+		lane->popped += found;
+		hands_give(cache, lane, &hands);
+	}
+	iova_cache_lane_unlock(cache, lane);
+	return found;
+}
+
+/* pre: the depot lock; hands are taken. */
+static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, struct hands *hands)
+{
+	if (has_room(hands->loaded))
+		return true;
+	if (has_room(hands->spare)) {
+		hands_swap(hands);
+		return true;
+	}
+	if (hands->spare && lane->fulls >= __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED))
+		return false;
+	if (!lane->empty) {
+		__atomic_store_n(&lane->wanted, true, __ATOMIC_RELAXED);
+		return false;
+	}
+	depot_put(lane, hands->spare);
+	hands->spare = hands->loaded;
+	hands->loaded = iova_cache_list_take(&lane->empty);
+	return true;
+}
+
+bool iova_cache_spill(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova)
+{
+	struct hands hands;
+	bool room = false;
+
+	iova_cache_lane_lock(cache, lane);
+	if (hands_take(cache, lane, &hands)) {
+		room = spill(cache, lane, &hands);
+		if (room) {
+			magazine_add(hands.loaded, iova);
+			lane->pushed++;
+		}
+		hands_give(cache, lane, &hands);
+	}
+	iova_cache_lane_unlock(cache, lane);
+	return room;
+}
+
+uint32_t iova_cache_relieve(struct iova_cache *cache, struct iova_cache_lane *lane, bool overfull,
+			    struct iova_span *spans, uint32_t most)
+{
+	struct iova_cache_magazine **list, *magazine;
+	uint32_t count = 0;
+
+	iova_cache_lane_lock(cache, lane);
+	list = lane->returning ? &lane->returning : &lane->full;
+	magazine = lane->returning || overfull ? *list : NULL;
+	while (magazine && count < most && iova_cache_count(magazine)) {
+		struct iova_port_stack *stack = iova_cache_stack(magazine);
+
+		spans[count++] = iova_cache_span(cache, lane, stack->values[iova_cache_count(magazine) - 1]);
+		stack->word--;
+	}
+	if (magazine && !iova_cache_count(magazine)) {
+		if (list == &lane->full)
+			lane->fulls--;
+		iova_cache_list_add(&lane->empty, iova_cache_list_take(list));
+	}
+	iova_cache_lane_unlock(cache, lane);
+	return count;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/* The restartable sequences of Linux, where the processor has them here and
+ * the C library registers its threads; else none. ThreadSanitizer does not see
+ * what assembly does, so under it there are none. */
+#ifndef IOVA_PORT_RSEQ_H
+#define IOVA_PORT_RSEQ_H
+
+#if defined(__linux__) && __has_include(<sys/rseq.h>) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__LP64__)
+#include "rseq_x86_64.h"
+#define IOVA_PORT_HAS_RSEQ 1
+#elif defined(__aarch64__) && defined(__LP64__)
+#include "rseq_aarch64.h"
+#define IOVA_PORT_HAS_RSEQ 1
+#endif
+#endif
+
+#ifdef IOVA_PORT_HAS_RSEQ
+
+/* Values are read while their CPU changes them. The stack changes from the top,
+ * so what lies below the lowest it came to is whole, and was all of it then. */
+static inline uint64_t iova_port_rseq_look(const struct iova_port_stack *stack, uint64_t *values, uint32_t most)
+{
+	uint64_t word = __atomic_load_n(&stack->word, __ATOMIC_ACQUIRE);
+
+	for (uint32_t i = 0; values && i < iova_port_stack_count(word) && i < most; i++)
+		values[i] = __atomic_load_n(&stack->values[i], __ATOMIC_RELAXED);
+	return word;
+}
+
+#else
+#include "port_rseq_none.h"
+#endif
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * Between the cache and the engine. A range goes from one to the other only
+ * under the space's lock, so whoever holds it and finds nothing in either has
+ * looked everywhere.
+ */
+#include "arith.h"
+#include "assert.h"
+#include "space_internal.h"
+
+#define STEP 16u	  /* ranges given back under one lock: some microseconds */
+#define RELIEF 8u	  /* given back with one range that a full depot refuses */
+#define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
+#define ROUNDS 2u	  /* of taking back with the lock let go, before it is kept */
+
+static void *supply_alloc(struct iova_space *space, size_t bytes, size_t align)
+{
+	uint32_t flags = space->flags & IOVA_SPACE_ATOMIC ? IOVA_MEMORY_ATOMIC : 0;
+
+	return bytes ? space->memory.alloc(space->memory.ctx, bytes, align, flags) : NULL;
+}
+
+/* The lock is let go for the memory hooks. */
+static void supply_blanks(struct iova_space *space, unsigned needs)
+{
+	size_t lane_bytes = needs & IOVA_CACHE_NEEDS_LANE ? iova_cache_lane_bytes(&space->cache) : 0;
+	size_t magazine_bytes = iova_cache_magazine_bytes(&space->cache);
+	void *lane, *magazine;
+
+	iova_space_unlock(space);
+	lane = supply_alloc(space, lane_bytes, IOVA_CACHE_LINE);
+	magazine = supply_alloc(space, magazine_bytes, IOVA_POOL_ALIGN);
+	iova_space_lock(space);
+	if (lane) {
+		iova_cache_blank_lane(&space->cache, lane);
+		space->metadata_bytes += lane_bytes;
+	}
+	if (magazine) {
+		iova_cache_blank_magazine(&space->cache, magazine);
+		space->metadata_bytes += magazine_bytes;
+	}
+}
+
+static void supply_directory(struct iova_space *space)
+{
+	uint64_t lengths = space->cache_lengths;
+	size_t bytes = iova_cache_directory_bytes(lengths);
+	void *directory;
+
+	iova_space_unlock(space);
+	directory = supply_alloc(space, bytes, IOVA_POOL_ALIGN);
+	iova_space_lock(space);
+	if (directory && space->cache.directory->room < lengths) {
+		iova_cache_directory_set(&space->cache, directory, lengths);
+		space->metadata_bytes += bytes;
+	} else if (directory) {
+		iova_space_unlock(space);
+		iova_stock_free(space, directory, bytes);
+		iova_space_lock(space);
+	}
+}
+
+void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	bool grows = !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
+	unsigned needs;
+
+	if (space->cache.directory->room < space->cache_lengths && grows)
+		supply_directory(space);
+	needs = iova_cache_needs(&space->cache, iova, length);
+	if (needs && grows)
+		supply_blanks(space, needs);
+	if (needs)
+		iova_cache_supply(&space->cache, iova, length);
+}
+
+static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		iova_space_give_back(space, spans[i]);
+}
+
+/* One step of what is on its way back; false where nothing is. */
+static bool give_returning(struct iova_space *space)
+{
+	struct iova_span spans[STEP];
+	uint32_t count = 0;
+
+	for (struct iova_cache_lane *lane = space->cache.lanes; lane && !count; lane = lane->next)
+		count = iova_cache_relieve(&space->cache, lane, false, spans, STEP);
+	give_all(space, spans, count);
+	return count;
+}
+
+static bool recall(struct iova_space *space)
+{
+	if (!iova_cache_hold(&space->cache))
+		return false;
+	iova_cache_recall(&space->cache);
+	iova_cache_release(&space->cache);
+	return true;
+}
+
+/* Takes everything back with the lock let go between the steps. */
+static void drain(struct iova_space *space)
+{
+	if (!recall(space))
+		return;
+	while (give_returning(space)) {
+		iova_space_unlock(space);
+		iova_space_lock(space);
+	}
+}
+
+void iova_space_drain(struct iova_space *space)
+{
+	iova_space_lock(space);
+	drain(space);
+	iova_space_unlock(space);
+}
+
+void iova_space_reclaim_all(struct iova_space *space)
+{
+	if (space->cache.lanes && recall(space))
+		while (give_returning(space))
+			;
+}
+
+void iova_space_reclaim_span(struct iova_space *space, struct iova_span span)
+{
+	struct iova_span spans[STEP];
+	uint32_t count;
+
+	if (!space->cache.lanes || !iova_cache_hold(&space->cache))
+		return;
+	do {
+		count = iova_cache_take(&space->cache, span, spans, STEP);
+		give_all(space, spans, count);
+	} while (count == STEP);
+	iova_cache_release(&space->cache);
+}
+
+/* The free run around a span that is about to be free. */
+static struct iova_span run_around(struct iova_space *space, struct iova_span span)
+{
+	uint64_t start = span.start, end = span.start + span.length;
+	struct iova_span near;
+
+	if (start && space->engine.ops->next(&space->engine, start - 1, &near) && near.start < start)
+		start = near.start;
+	if (space->engine.ops->next(&space->engine, end, &near) && near.start == end)
+		end = near.start + near.length;
+	return (struct iova_span){ start, end - start };
+}
+
+/* Would fit have a place, were the spans free too? Runs join where the space
+ * between two spans is free. */
+static bool would_fit(struct iova_space *space, const struct iova_fit *fit, struct iova_span *spans, uint32_t count)
+{
+	struct iova_span run = { 0, 0 };
+	uint64_t pfn;
+
+	for (uint32_t i = 1; i < count; i++) /* few, and mostly in order */
+		for (uint32_t j = i; j && spans[j].start < spans[j - 1].start; j--) {
+			struct iova_span lower = spans[j];
+
+			spans[j] = spans[j - 1];
+			spans[j - 1] = lower;
+		}
+	for (uint32_t i = 0; i < count; i++) {
+		struct iova_span around = run_around(space, spans[i]);
+
+		if (run.length && around.start <= run.start + run.length)
+			around = (struct iova_span){ run.start, around.start + around.length - run.start };
+		run = around;
+		if (iova_span_clip(&around, fit->lo, fit->hi) && iova_fit_place(fit, around, false, &pfn))
+			return true;
+	}
+	return false;
+}
+
+/* Is it certain that the cached ranges would not help? */
+static bool helpless(struct iova_space *space, const struct iova_fit *fit)
+{
+	struct iova_span spans[IOVA_CACHE_LOOK_MOST];
+	uint32_t count;
+
+	return fit && !fit->guard && iova_cache_look(&space->cache, spans, &count) &&
+	       !would_fit(space, fit, spans, count);
+}
+
+bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round)
+{
+	if (!space->cache.lanes || round > ROUNDS || helpless(space, fit))
+		return false;
+	if (round < ROUNDS)
+		drain(space);
+	else
+		iova_space_reclaim_all(space);
+	return true;
+}
+
+void iova_space_relieve(struct iova_space *space, struct iova_cache_lane *lane)
+{
+	struct iova_span spans[RELIEF];
+
+	if (lane)
+		give_all(space, spans, iova_cache_relieve(&space->cache, lane, true, spans, RELIEF));
+	if (++space->cache.idle_ticks % IDLE_INTERVAL)
+		return;
+	lane = iova_cache_idle(&space->cache);
+	if (lane)
+		give_all(space, spans, iova_cache_relieve(&space->cache, lane, true, spans, RELIEF));
+}
+
+void iova_space_view_begin(struct iova_space *space)
+{
+	iova_space_lock(space);
+	if (iova_cache_hold(&space->cache))
+		iova_cache_sort(&space->cache);
+}
+
+void iova_space_view_end(struct iova_space *space)
+{
+	if (space->cache.held)
+		iova_cache_release(&space->cache);
+	iova_space_unlock(space);
+}
+
+void iova_space_cache_destroy(struct iova_space *space)
+{
+	size_t bytes;
+	void *memory;
+
+	iova_cache_close(&space->cache);
+	for (memory = iova_cache_remove_any(&space->cache, &bytes); memory;
+	     memory = iova_cache_remove_any(&space->cache, &bytes))
+		if (!space->placed)
+			iova_stock_free(space, memory, bytes);
+}
