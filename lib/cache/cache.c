@@ -74,7 +74,7 @@ void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t l
 
 	*directory = (struct iova_cache_directory){ lengths, lengths, older };
 	for (uint64_t i = 0; i < lengths; i++)
-		for (unsigned class = 0; class < IOVA_CACHE_CLASSES; class++)
+		for (unsigned class = 0; class < IOVA_CACHE_CLASSES; class ++)
 			iova_cache_gates(directory, i)[class] =
 				i < older->room ? iova_cache_gates(older, i)[class] : &cache->shut;
 	__atomic_store_n(&cache->directory, directory, __ATOMIC_RELEASE);

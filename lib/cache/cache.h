@@ -71,9 +71,9 @@ struct iova_cache_lane {
 	/* Under the depot lock. */
 	struct iova_cache_magazine *full, *empty, *returning;
 	uint32_t fulls;
-	bool held;	    /* the slots stay closed */
-	uint32_t moves;	    /* magazines that went in or out of the depot */
-	uint64_t exchanges; /* times that a slot was opened or closed */
+	bool held;		 /* the slots stay closed */
+	uint32_t moves;		 /* magazines that went in or out of the depot */
+	uint64_t exchanges;	 /* times that a slot was opened or closed */
 	uint64_t popped, pushed; /* of stacks that are in no slot now; pushed less what was there when one came in */
 	bool wanted;		 /* one more magazine would have been used; also read without the lock, as a hint */
 
@@ -94,22 +94,22 @@ struct iova_cache_directory {
 
 struct iova_cache {
 	/* The hot pair's, written under the lock of the cache's owner. */
-	struct iova_cache_gate *single[2];     /* of one granule, not wide and wide */
-	struct iova_cache_directory *hot;      /* RSEQ: directory; else of no length */
+	struct iova_cache_gate *single[2];	/* of one granule, not wide and wide */
+	struct iova_cache_directory *hot;	/* RSEQ: directory; else of no length */
 	struct iova_cache_directory *directory; /* never NULL */
 
 	/* Constant after init. */
 	struct iova_port_percpu percpu;
 	uint64_t granule;
-	unsigned shift;	 /* of the granule */
-	uint64_t first;	 /* the aperture's first byte */
-	uint64_t reach;	 /* its last byte's offset from the first */
-	uint32_t depth;	 /* values in a magazine at most */
+	unsigned shift; /* of the granule */
+	uint64_t first; /* the aperture's first byte */
+	uint64_t reach; /* its last byte's offset from the first */
+	uint32_t depth; /* values in a magazine at most */
 	bool atomic;
 	bool split;		/* the aperture has addresses that are wide and ones that are not */
 	uint64_t granules_most; /* that magazines may hold in all */
 	struct iova_cache_gate shut;
-	uint64_t closed[3];	/* a stack of capacity 0 */
+	uint64_t closed[3]; /* a stack of capacity 0 */
 
 	/* Under the lock of the cache's owner. */
 	uint32_t depot_most; /* full magazines in a depot; read without the lock too */
@@ -156,8 +156,8 @@ static inline struct iova_cache_lane *iova_cache_lane_at(const struct iova_cache
  * nothing needs it where the length is one granule, which is the most frequent.
  */
 static inline struct iova_cache_gate *iova_cache_gate_for(const struct iova_cache *cache,
-							   struct iova_cache_directory *directory, uint64_t length,
-							   uint64_t align, bool wide)
+							  struct iova_cache_directory *directory, uint64_t length,
+							  uint64_t align, bool wide)
 {
 	uint64_t index = (length - 1) >> cache->shift;
 	unsigned class = (wide ? IOVA_CACHE_WIDE : 0) + (align > cache->granule ? IOVA_CACHE_NATURAL : 0);
@@ -170,8 +170,8 @@ static inline struct iova_cache_gate *iova_cache_gate_for(const struct iova_cach
 }
 
 static inline struct iova_cache_gate *iova_cache_gate_of(const struct iova_cache *cache,
-							  struct iova_cache_directory *directory, uint64_t iova,
-							  uint64_t length)
+							 struct iova_cache_directory *directory, uint64_t iova,
+							 uint64_t length)
 {
 	uint64_t index = (length - 1) >> cache->shift;
 	struct iova_cache_gate **gates, *gate;

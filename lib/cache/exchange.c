@@ -134,12 +134,11 @@ static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t m
 bool iova_cache_alloc_locked(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
 			     uint64_t *iova)
 {
-	struct iova_cache_gate *gate =
-		iova_cache_gate_for(cache, __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE), length, align,
-				    limit > IOVA_CACHE_NARROW_LAST);
+	struct iova_cache_gate *gate = iova_cache_gate_for(cache, __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE),
+							   length, align, limit > IOVA_CACHE_NARROW_LAST);
 
-	return limit > gate->last && iova_port_locked_pop(&cache->percpu, &((struct iova_cache_lane *)gate)->slots,
-							  limit - gate->last, iova);
+	return limit > gate->last &&
+	       iova_port_locked_pop(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, limit - gate->last, iova);
 }
 
 bool iova_cache_free_locked(const struct iova_cache *cache, uint64_t iova, uint64_t length)

@@ -96,7 +96,8 @@ static inline bool slot_push(const struct iova_port_percpu *percpu, struct iova_
 	return room;
 }
 
-bool iova_port_locked_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t most, uint64_t *value)
+bool iova_port_locked_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t most,
+			  uint64_t *value)
 {
 	struct iova_port_mask mask;
 	bool popped;
@@ -131,8 +132,8 @@ struct iova_port_stack *iova_port_slot_close_here(const struct iova_port_percpu 
 	return iova_port_slot_close(percpu, slots, *cpu, closed);
 }
 
-struct iova_port_stack *iova_port_slot_close(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint32_t cpu,
-					     struct iova_port_stack *closed)
+struct iova_port_stack *iova_port_slot_close(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+					     uint32_t cpu, struct iova_port_stack *closed)
 {
 	struct iova_port_stack *stack;
 
@@ -171,8 +172,8 @@ static uint64_t stack_copy(const struct iova_port_stack *stack, uint64_t *values
 	return word;
 }
 
-uint64_t iova_port_slot_look(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint32_t cpu, uint64_t *values,
-			     uint32_t most)
+uint64_t iova_port_slot_look(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint32_t cpu,
+			     uint64_t *values, uint32_t most)
 {
 	uint64_t word;
 

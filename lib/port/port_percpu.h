@@ -122,8 +122,8 @@ struct iova_port_stack *iova_port_slot_close_here(const struct iova_port_percpu 
 						  struct iova_port_stack *closed, uint32_t *cpu);
 
 /* Closes any CPU's slot; the stack is the caller's after iova_port_fence. */
-struct iova_port_stack *iova_port_slot_close(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint32_t cpu,
-					     struct iova_port_stack *closed);
+struct iova_port_stack *iova_port_slot_close(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+					     uint32_t cpu, struct iova_port_stack *closed);
 
 /* pre: the slot is closed, and the stack the caller's. */
 void iova_port_slot_open(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint32_t cpu,
@@ -132,7 +132,7 @@ void iova_port_slot_open(const struct iova_port_percpu *percpu, struct iova_port
 /* The word of any CPU's stack as it is now, and its values, most of them. Each
  * value was there at some moment of the call; and at the moment of the call at
  * which the stack was lowest, it held nothing else. values may be NULL. */
-uint64_t iova_port_slot_look(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint32_t cpu, uint64_t *values,
-			     uint32_t most);
+uint64_t iova_port_slot_look(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint32_t cpu,
+			     uint64_t *values, uint32_t most);
 
 #endif

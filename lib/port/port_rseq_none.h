@@ -6,20 +6,22 @@
 
 #define IOVA_PORT_HAS_RSEQ 0
 
-static inline bool iova_port_rseq_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t most,
-				      uint64_t *value)
+static inline bool iova_port_rseq_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+				      uint64_t most, uint64_t *value)
 {
 	(void)percpu, (void)slots, (void)most, (void)value;
 	return false;
 }
 
-static inline bool iova_port_rseq_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t value)
+static inline bool iova_port_rseq_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+				       uint64_t value)
 {
 	(void)percpu, (void)slots, (void)value;
 	return false;
 }
 
-static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_port_percpu *percpu,
+							   struct iova_port_slots *slots,
 							   struct iova_port_stack *closed, uint32_t *cpu)
 {
 	(void)percpu, (void)slots, (void)closed, (void)cpu;

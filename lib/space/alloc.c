@@ -125,17 +125,23 @@ void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t
 	space->taken_granules += span.length;
 }
 
-/* One allocation under the lock, cached ranges taken back where nothing else
- * helps. */
+/* One allocation from the engine, with room in the stock. */
+static bool alloc_found(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
+{
+	if (!iova_space_search(space, fit, pfn))
+		return false;
+	iova_space_commit(space, (struct iova_span){ *pfn, fit->length }, fit->guard, fit->cookie);
+	return true;
+}
+
+/* The same, cached ranges taken back where nothing else helps. */
 static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
 {
 	for (unsigned round = 0;; round++) {
 		int error = iova_stock_reserve(space, 1, 0, 0);
 
-		if (!error && iova_space_search(space, fit, pfn)) {
-			iova_space_commit(space, (struct iova_span){ *pfn, fit->length }, fit->guard, fit->cookie);
+		if (!error && alloc_found(space, fit, pfn))
 			return 0;
-		}
 		if (!iova_space_reclaim(space, error ? NULL : fit, round))
 			return error ? error : IOVA_ERR_NOSPC;
 	}
@@ -218,9 +224,8 @@ static int batch_fit(struct iova_space *space, const struct iova_fit *fit, uint6
 {
 	for (size_t i = 0; i < count; i++) {
 		uint64_t pfn;
-		int error = alloc_fit(space, fit, &pfn);
 
-		if (!error) {
+		if (alloc_found(space, fit, &pfn)) {
 			iovas[i] = iova_space_bytes_of(space, pfn);
 			continue;
 		}
@@ -230,9 +235,23 @@ static int batch_fit(struct iova_space *space, const struct iova_fit *fit, uint6
 			(void)undone;
 			iova_assert(!undone);
 		}
-		return error;
+		return IOVA_ERR_NOSPC;
 	}
 	return 0;
+}
+
+static int batch_try(struct iova_space *space, struct iova_fit *fit, uint64_t *iovas, size_t count)
+{
+	int error = iova_stock_reserve(space, count, 0, 0);
+
+	if (!error)
+		error = batch_fit(space, fit, iovas, count);
+	if (error == IOVA_ERR_NOSPC && fit->placement == IOVA_PLACE_RANDOM) {
+		/* Chance may waste room; equal ranges from the top do not. */
+		fit->placement = IOVA_PLACE_TOP_DOWN;
+		error = batch_fit(space, fit, iovas, count);
+	}
+	return error;
 }
 
 int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iovas,
@@ -250,14 +269,11 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 	if (!error && count > iova_arith_divide(fit.hi - fit.lo + 1, fit.length, &rest))
 		error = IOVA_ERR_NOSPC;
 	iova_space_lock(space);
-	if (!error)
-		error = iova_stock_reserve(space, count, 0, 0);
 	if (!error) {
-		error = batch_fit(space, &fit, iovas, count);
-		if (error && fit.placement == IOVA_PLACE_RANDOM) {
-			fit.placement =
-				IOVA_PLACE_TOP_DOWN; /* chance may waste room; equal ranges from the top do not */
-			error = batch_fit(space, &fit, iovas, count);
+		error = batch_try(space, &fit, iovas, count);
+		if (error && space->cache.lanes) {
+			iova_space_reclaim_all(space);
+			error = batch_try(space, &fit, iovas, count);
 		}
 	}
 	if (error)

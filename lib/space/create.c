@@ -92,9 +92,8 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	space->memory = *memory;
 	iova_cache_init(&space->cache, config->flags & IOVA_SPACE_UNLOCKED, config->flags & IOVA_SPACE_ATOMIC,
 			space->shift);
-	space->cache_lengths =
-		iova_cache_plan(&space->cache, space->world, cache_lengths(config), config->cache_depth,
-				config->depot_magazines);
+	space->cache_lengths = iova_cache_plan(&space->cache, space->world, cache_lengths(config), config->cache_depth,
+					       config->depot_magazines);
 	iova_engine_rbtree_init(&space->rbtree);
 	iova_spantree_init(&space->ledger, 0, ledger_words(config->flags));
 	iova_spantree_init(&space->holes, 0, 0);

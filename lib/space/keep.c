@@ -8,10 +8,10 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define STEP 16u	  /* ranges given back under one lock: some microseconds */
-#define RELIEF 8u	  /* given back with one range that a full depot refuses */
+#define STEP	      16u /* ranges given back under one lock: some microseconds */
+#define RELIEF	      8u  /* given back with one range that a full depot refuses */
 #define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
-#define ROUNDS 2u	  /* of taking back with the lock let go, before it is kept */
+#define ROUNDS	      2u  /* of taking back with the lock let go, before it is kept */
 
 static void *supply_alloc(struct iova_space *space, size_t bytes, size_t align)
 {

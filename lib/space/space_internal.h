@@ -42,7 +42,6 @@ struct iova_space {
 	uint64_t cache_lengths; /* that the cache will serve from the first allocation on; 0 = none */
 	struct iova_port_lock lock;
 
-
 	/* Under the lock. */
 	union {
 		struct iova_engine_base engine;
@@ -53,10 +52,10 @@ struct iova_space {
 	struct iova_resv_record *resv_first; /* by start, then last */
 	struct iova_pool resv_pool;	     /* of records, where placed */
 	uint64_t resv_count;
-	struct iova_stock stock; /* what the pools suffice for */
-	uint64_t live_promised;	 /* live ranges that prefill vouched for; 0 = none */
+	struct iova_stock stock;	       /* what the pools suffice for */
+	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
-	uint64_t allocs, frees, failures; /* without what the caches served */
+	uint64_t allocs, frees, failures;      /* without what the caches served */
 	uint64_t cache_misses;
 	uint64_t metadata_bytes;
 	uint64_t random;

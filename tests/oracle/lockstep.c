@@ -176,7 +176,11 @@ static void choose_shape(struct lockstep *l)
 	l->config = test_config(aperture.start, aperture.last, some_flags(l), &l->memory);
 	l->config.granule = shift == 12 && once_in(l, 2) ? 0 : UINT64_C(1) << shift;
 	l->config.placement = once_in(l, 4) ? pick(l, 5) : pick(l, 3);
-	l->config.cache_granules = IOVA_CACHE_OFF;
+	if (once_in(l, 2)) {
+		l->config.cache_granules = pick(l, 3) * 5;
+		l->config.cache_depth = pick(l, 5);
+		l->config.depot_magazines = pick(l, 3);
+	}
 	l->config.seed = 1 + pick(l, 1000);
 	l->most_live = live[pick(l, 5)];
 	l->most_resv = 1 + pick(l, 16);

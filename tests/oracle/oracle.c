@@ -229,7 +229,8 @@ const char *oracle_alloc_constrained(struct oracle *o, const struct iova_constra
 
 	if (v.error != IOVA_OK && v.error != IOVA_ERR_NOSPC)
 		return wrong_error(rc, v);
-	if (c->prefer_limit) {
+	/* What only the caches have below prefer_limit need not be preferred. */
+	if (c->prefer_limit && o->exact) {
 		constrained_request(o, c, 1, &r);
 		if (oracle_request_fits(o, &r, &fit))
 			return settle_alloc(o, &r, rc, iova, c->cookie);
@@ -384,14 +385,19 @@ struct oracle_verdict oracle_free_verdict(const struct oracle *o, uint64_t iova,
 	*unseen = false;
 	if (!length)
 		return one(IOVA_ERR_INVAL);
-	if (first < o->first || first > o->last || !live)
+	if (first < o->first || first > o->last)
+		return one(IOVA_ERR_NOENT);
+	/* Caches do not look, where no ledger makes them. */
+	*unseen = !o->exact && !(o->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) &&
+		  !(whole && live && live->first == first && live->last == first + granules - 1);
+	if (!live)
 		return one(IOVA_ERR_NOENT);
 	if (granules - 1 > o->last - first)
 		return one(IOVA_ERR_INVAL);
 	if (whole && live->first == first && live->last == first + granules - 1)
 		return one(IOVA_OK);
-	*unseen = whole && !(o->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) &&
-		  all_live(o, first, first + granules - 1);
+	*unseen = *unseen || (whole && !(o->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) &&
+			       all_live(o, first, first + granules - 1));
 	return one(IOVA_ERR_INVAL);
 }
 

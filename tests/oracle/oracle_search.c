@@ -229,9 +229,11 @@ const char *oracle_judge(const struct oracle *o, const struct oracle_request *r,
 	free(gaps);
 	if (!inside)
 		return "overlaps a live range, a guard or a reservation";
+	if (!o->exact) /* what is cached is free to the model, and not to the engine */
+		return NULL;
 	if (r->placement == IOVA_PLACE_BEST_FIT)
 		return judge_best(o, r, start);
-	if (!o->exact || r->align != 1 || r->boundary)
+	if ( r->align != 1 || r->boundary)
 		return NULL;
 	if (!oracle_request_fits(o, r, &fit))
 		return "the oracle contradicts itself";

@@ -151,7 +151,7 @@ static void *look_on(void *ctx)
 	return NULL;
 }
 
-static void stress(uint32_t flags)
+static void stress(uint32_t flags, uint32_t cache)
 {
 	struct shared *s = calloc(1, sizeof(*s));
 	struct worker *w = calloc(THREADS, sizeof(*w));
@@ -161,6 +161,8 @@ static void stress(uint32_t flags)
 	assert_true(s && w);
 	test_memory_init(&s->memory);
 	config = test_config(0, PAGE * GRANULES - 1, flags, &s->memory);
+	config.cache_granules = cache;
+	config.cache_depth = cache == IOVA_CACHE_OFF ? 0 : 5;
 	s->flags = flags;
 	s->rounds = test_env("IOVA_TEST_OPS", 2000000) / (THREADS * 8);
 	assert_ok(iova_space_create(&config, &s->space));
@@ -192,31 +194,38 @@ static void stress(uint32_t flags)
 static void threads_in_a_plain_space(void **state)
 {
 	(void)state;
-	stress(0);
+	stress(0, IOVA_CACHE_OFF);
+}
+
+static void threads_with_caches(void **state)
+{
+	(void)state;
+	stress(0, 0);
 }
 
 static void threads_in_a_checked_space(void **state)
 {
 	(void)state;
-	stress(IOVA_SPACE_CHECKED);
+	stress(IOVA_SPACE_CHECKED, IOVA_CACHE_OFF);
 }
 
 static void threads_in_a_tracked_space(void **state)
 {
 	(void)state;
-	stress(IOVA_SPACE_TRACKED);
+	stress(IOVA_SPACE_TRACKED, IOVA_CACHE_OFF);
 }
 
 static void threads_in_an_atomic_space(void **state)
 {
 	(void)state;
-	stress(IOVA_SPACE_ATOMIC);
+	stress(IOVA_SPACE_ATOMIC, IOVA_CACHE_OFF);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_in_a_plain_space),
+		cmocka_unit_test(threads_with_caches),
 		cmocka_unit_test(threads_in_a_checked_space),
 		cmocka_unit_test(threads_in_a_tracked_space),
 		cmocka_unit_test(threads_in_an_atomic_space),

@@ -15,95 +15,93 @@
 
 /* The table entry of the sequence from 1 to 2 that starts again at 4, its
  * publication, and this CPU's number in %[a], -1 or -2 where there is none. */
-#define IOVA_RSEQ_BEGIN                                                                                                \
-	".pushsection __rseq_cs, \"aw\"\n\t"                                                                           \
-	".balign 32\n"                                                                                                 \
-	"3:\n\t"                                                                                                       \
-	".long 0, 0\n\t"                                                                                               \
-	".quad 1f, 2f - 1f, 4f\n\t"                                                                                    \
-	".popsection\n\t"                                                                                              \
-	"leaq 3b(%%rip), %[a]\n\t"                                                                                     \
-	"movq %[a], %%fs:8(%[rseq])\n"                                                                                 \
-	"1:\n\t"                                                                                                       \
+#define IOVA_RSEQ_BEGIN                      \
+	".pushsection __rseq_cs, \"aw\"\n\t" \
+	".balign 32\n"                       \
+	"3:\n\t"                             \
+	".long 0, 0\n\t"                     \
+	".quad 1f, 2f - 1f, 4f\n\t"          \
+	".popsection\n\t"                    \
+	"leaq 3b(%%rip), %[a]\n\t"           \
+	"movq %[a], %%fs:8(%[rseq])\n"       \
+	"1:\n\t"                             \
 	"movslq %%fs:4(%[rseq]), %[a]\n\t"
 
 /* Before an abort handler the kernel wants the signature, here as the operand
  * of an instruction that traps. */
-#define IOVA_RSEQ_END                                                                                                  \
-	"2:\n\t"                                                                                                       \
-	".pushsection __rseq_failure, \"ax\"\n\t"                                                                      \
-	".byte 0x0f, 0xb9, 0x3d\n\t"                                                                                   \
-	".long 0x53053053\n"                                                                                           \
-	"4:\n\t"                                                                                                       \
-	"jmp %l[again]\n\t"                                                                                            \
+#define IOVA_RSEQ_END                             \
+	"2:\n\t"                                  \
+	".pushsection __rseq_failure, \"ax\"\n\t" \
+	".byte 0x0f, 0xb9, 0x3d\n\t"              \
+	".long 0x53053053\n"                      \
+	"4:\n\t"                                  \
+	"jmp %l[again]\n\t"                       \
 	".popsection\n\t"
 
-static inline bool iova_port_rseq_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t most,
-				      uint64_t *value)
+static inline bool iova_port_rseq_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+				      uint64_t most, uint64_t *value)
 {
 	uint64_t stack, top;
 
 again:
 	__asm__ volatile goto(IOVA_RSEQ_BEGIN
-		     "movq %c[stacks](%[slots], %[a], 8), %[a]\n\t"
-		     "movzwl 8(%[a]), %k[top]\n\t" /* the count */
-		     "movq 16(%[a], %[top], 8), %[top]\n\t" /* values[count - 1], or the floor */
-		     "cmpq %[most], %[top]\n\t"
-		     "ja %l[refused]\n\t"
-		     "addq $0xffff, 8(%[a])\n" /* IOVA_PORT_POPPED */
-		     IOVA_RSEQ_END
-		     : [a] "=&r"(stack), [top] "=&r"(top)
-		     : [rseq] "r"(percpu->rseq), [slots] "r"(slots), [most] "r"(most),
-		       [stacks] "i"(sizeof(struct iova_port_slots))
-		     : "memory", "cc"
-		     : refused, again);
+			      "movq %c[stacks](%[slots], %[a], 8), %[a]\n\t"
+			      "movzwl 8(%[a]), %k[top]\n\t"	     /* the count */
+			      "movq 16(%[a], %[top], 8), %[top]\n\t" /* values[count - 1], or the floor */
+			      "cmpq %[most], %[top]\n\t"
+			      "ja %l[refused]\n\t"
+			      "addq $0xffff, 8(%[a])\n" /* IOVA_PORT_POPPED */
+			      IOVA_RSEQ_END
+			      : [a] "=&r"(stack), [top] "=&r"(top)
+			      : [rseq] "r"(percpu->rseq), [slots] "r"(slots), [most] "r"(most),
+				[stacks] "i"(sizeof(struct iova_port_slots))
+			      : "memory", "cc"
+			      : refused, again);
 	*value = top;
 	return true;
 refused:
 	return false;
 }
 
-static inline bool iova_port_rseq_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t value)
+static inline bool iova_port_rseq_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+				       uint64_t value)
 {
 	uint64_t stack, count;
 
 again:
-	__asm__ volatile goto(IOVA_RSEQ_BEGIN
-		     "movq %c[stacks](%[slots], %[a], 8), %[a]\n\t"
-		     "movzwl 8(%[a]), %k[count]\n\t"
-		     "cmpq (%[a]), %[count]\n\t" /* capacity */
-		     "jae %l[refused]\n\t"
-		     "movq %[value], 24(%[a], %[count], 8)\n\t" /* above the count: nobody's */
-		     "incq 8(%[a])\n"
-		     IOVA_RSEQ_END
-		     : [a] "=&r"(stack), [count] "=&r"(count)
-		     : [rseq] "r"(percpu->rseq), [slots] "r"(slots), [value] "r"(value),
-		       [stacks] "i"(sizeof(struct iova_port_slots))
-		     : "memory", "cc"
-		     : refused, again);
+	__asm__ volatile goto(IOVA_RSEQ_BEGIN "movq %c[stacks](%[slots], %[a], 8), %[a]\n\t"
+					      "movzwl 8(%[a]), %k[count]\n\t"
+					      "cmpq (%[a]), %[count]\n\t" /* capacity */
+					      "jae %l[refused]\n\t"
+					      "movq %[value], 24(%[a], %[count], 8)\n\t" /* above the count: nobody's */
+					      "incq 8(%[a])\n" IOVA_RSEQ_END
+			      : [a] "=&r"(stack), [count] "=&r"(count)
+			      : [rseq] "r"(percpu->rseq), [slots] "r"(slots), [value] "r"(value),
+				[stacks] "i"(sizeof(struct iova_port_slots))
+			      : "memory", "cc"
+			      : refused, again);
 	return true;
 refused:
 	return false;
 }
 
-static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
+static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_port_percpu *percpu,
+							   struct iova_port_slots *slots,
 							   struct iova_port_stack *closed, uint32_t *cpu)
 {
 	uint64_t number;
 	struct iova_port_stack *stack;
 
 again:
-	__asm__ volatile goto(IOVA_RSEQ_BEGIN
-		     "cmpq %[cpus], %[a]\n\t"
-		     "jae %l[refused]\n\t"
-		     "movq %c[stacks](%[slots], %[a], 8), %[stack]\n\t"
-		     "movq %[closed], %c[stacks](%[slots], %[a], 8)\n"
-		     IOVA_RSEQ_END
-		     : [a] "=&r"(number), [stack] "=&r"(stack)
-		     : [rseq] "r"(percpu->rseq), [cpus] "r"((uint64_t)percpu->cpus), [slots] "r"(slots),
-		       [closed] "r"(closed), [stacks] "i"(sizeof(struct iova_port_slots))
-		     : "memory", "cc"
-		     : refused, again);
+	__asm__ volatile goto(IOVA_RSEQ_BEGIN "cmpq %[cpus], %[a]\n\t"
+					      "jae %l[refused]\n\t"
+					      "movq %c[stacks](%[slots], %[a], 8), %[stack]\n\t"
+					      "movq %[closed], %c[stacks](%[slots], %[a], 8)\n" IOVA_RSEQ_END
+			      : [a] "=&r"(number), [stack] "=&r"(stack)
+			      : [rseq] "r"(percpu->rseq), [cpus] "r"((uint64_t)percpu->cpus), [slots] "r"(slots),
+				[closed] "r"(closed), [stacks] "i"(sizeof(struct iova_port_slots))
+			      : "memory", "cc"
+			      : refused, again);
 	*cpu = (uint32_t)number;
 	return stack;
 refused:
