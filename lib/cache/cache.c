@@ -72,7 +72,7 @@ void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t l
 {
 	struct iova_cache_directory *older = cache->directory, *directory = memory;
 
-	*directory = (struct iova_cache_directory){ lengths, lengths, older };
+	*directory = (struct iova_cache_directory){ (size_t)lengths, (size_t)lengths, older };
 	for (uint64_t i = 0; i < lengths; i++)
 		for (unsigned class = 0; class < IOVA_CACHE_CLASSES; class ++)
 			iova_cache_gates(directory, i)[class] =

@@ -87,8 +87,8 @@ struct iova_cache_lane {
 /* In front of its entries, [4 * (length - 1) + class]: the gate of the lane that
  * serves it. */
 struct iova_cache_directory {
-	uint64_t lengths; /* that are served, changed at any time */
-	uint64_t room;	  /* constant: lengths that there are entries for */
+	size_t lengths; /* that are served, changed at any time */
+	size_t room;	/* constant: lengths that there are entries for */
 	struct iova_cache_directory *older;
 };
 

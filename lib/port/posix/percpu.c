@@ -10,6 +10,22 @@
 #endif
 #if IOVA_PORT_HAS_RSEQ
 #include <sys/rseq.h>
+
+/* More than any CPU's number, whatever a container says of the machine: the size
+ * of the kernel's own sets of CPUs, which is what this system call returns. */
+static uint32_t kernel_cpus(void)
+{
+	static const size_t sizes[] = { 128, 1024, 8192 };
+
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		unsigned char set[8192];
+		long bytes = syscall(SYS_sched_getaffinity, 0, sizes[i], set);
+
+		if (bytes > 0)
+			return (uint32_t)bytes * 8;
+	}
+	return 0;
+}
 #endif
 
 /* membarrier(2), the kernel's uapi linux/membarrier.h. */
@@ -31,24 +47,6 @@ uint32_t iova_port_cpus(void)
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
 
 	return cpus > 0 && cpus < 1 << 16 ? (uint32_t)cpus : 1;
-}
-
-/* More than any CPU's number, whatever a container says of the machine: the size
- * of the kernel's own sets of CPUs, which is what this system call returns. */
-static uint32_t kernel_cpus(void)
-{
-#if defined(__linux__)
-	static const size_t sizes[] = { 128, 1024, 8192 };
-
-	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		unsigned char set[8192];
-		long bytes = syscall(SYS_sched_getaffinity, 0, sizes[i], set);
-
-		if (bytes > 0)
-			return (uint32_t)bytes * 8;
-	}
-#endif
-	return 0;
 }
 
 void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic)
