@@ -171,10 +171,8 @@ void iova_space_destroy(struct iova_space *space)
 		return;
 	memory = space->memory;
 	iova_port_lock_destroy(&space->lock);
-	if (space->placed) {
-		iova_space_cache_destroy(space);
+	if (space->placed)
 		return;
-	}
 	iova_space_cache_destroy(space);
 	iova_stock_release(space);
 	memory.free(memory.ctx, space, sizeof(*space));

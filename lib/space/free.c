@@ -100,14 +100,9 @@ int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t len
 
 bool iova_space_give_back(struct iova_space *space, struct iova_span span)
 {
-	struct iova_span hole;
-	bool given;
+	bool given = !free_plain(space, span, true);
 
-	if (space->ledgered)
-		given = !free_ledgered(space, span, true);
-	else
-		given = !(iova_spantree_next(&space->holes, span.start, &hole) && hole.start <= iova_span_last(span)) &&
-			give_plain(space, span);
+	iova_assert(!space->ledgered); /* those have no caches */
 	if (given)
 		count_out(space, span);
 	return given;

@@ -15,9 +15,7 @@
 
 static void *supply_alloc(struct iova_space *space, size_t bytes, size_t align)
 {
-	uint32_t flags = space->flags & IOVA_SPACE_ATOMIC ? IOVA_MEMORY_ATOMIC : 0;
-
-	return bytes ? space->memory.alloc(space->memory.ctx, bytes, align, flags) : NULL;
+	return bytes ? space->memory.alloc(space->memory.ctx, bytes, align, 0) : NULL;
 }
 
 /* The lock is let go for the memory hooks. */
@@ -50,28 +48,26 @@ static void supply_directory(struct iova_space *space)
 	iova_space_unlock(space);
 	directory = supply_alloc(space, bytes, IOVA_POOL_ALIGN);
 	iova_space_lock(space);
-	if (directory && space->cache.directory->room < lengths) {
-		iova_cache_directory_set(&space->cache, directory, lengths);
-		space->metadata_bytes += bytes;
-	} else if (directory) {
-		iova_space_unlock(space);
-		iova_stock_free(space, directory, bytes);
-		iova_space_lock(space);
-	}
+	if (!directory)
+		return;
+	/* Another thread's may be there by now: then this one replaces it. */
+	iova_cache_directory_set(&space->cache, directory, lengths);
+	space->metadata_bytes += bytes;
 }
 
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
-	bool grows = !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
 	unsigned needs;
 
-	if (space->cache.directory->room < space->cache_lengths && grows)
+	if (space->placed || space->flags & IOVA_SPACE_ATOMIC)
+		return;
+	if (space->cache.directory->room < space->cache_lengths)
 		supply_directory(space);
 	needs = iova_cache_needs(&space->cache, iova, length);
-	if (needs && grows)
-		supply_blanks(space, needs);
-	if (needs)
-		iova_cache_supply(&space->cache, iova, length);
+	if (!needs)
+		return;
+	supply_blanks(space, needs);
+	iova_cache_supply(&space->cache, iova, length);
 }
 
 static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)
@@ -185,7 +181,7 @@ static bool helpless(struct iova_space *space, const struct iova_fit *fit)
 	struct iova_span spans[IOVA_CACHE_LOOK_MOST];
 	uint32_t count;
 
-	return fit && !fit->guard && iova_cache_look(&space->cache, spans, &count) &&
+	return fit && iova_cache_look(&space->cache, spans, &count) &&
 	       !would_fit(space, fit, spans, count);
 }
 
@@ -235,6 +231,5 @@ void iova_space_cache_destroy(struct iova_space *space)
 	iova_cache_close(&space->cache);
 	for (memory = iova_cache_remove_any(&space->cache, &bytes); memory;
 	     memory = iova_cache_remove_any(&space->cache, &bytes))
-		if (!space->placed)
-			iova_stock_free(space, memory, bytes);
+		iova_stock_free(space, memory, bytes);
 }

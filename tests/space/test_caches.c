@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * The caches in front of the engine, on a simulated machine whose CPUs, fences
+ * and memory do as they are told.
+ */
+#include "sim.h"
+#include "space_suite.h"
+
+#define MAX   UINT64_MAX
+#define DEPTH 4u
+
+static struct test_memory memory;
+
+static struct iova_space *open_space(uint64_t start, uint64_t last, uint32_t flags)
+{
+	struct iova_space_config config;
+	struct iova_space *space;
+
+	iova_sim_reset();
+	test_memory_init(&memory);
+	config = test_config(start, last, flags, &memory);
+	config.cache_granules = 0;
+	config.cache_depth = DEPTH;
+	config.depot_magazines = 2;
+	assert_ok(iova_space_create(&config, &space));
+	return space;
+}
+
+static void close_space(struct iova_space *space)
+{
+	assert_ok(iova_check(space, NULL, NULL));
+	iova_space_destroy(space);
+	assert_true(test_memory_clean(&memory));
+}
+
+static struct iova_stats stats_of(struct iova_space *space)
+{
+	struct iova_stats stats = { .struct_size = sizeof(stats) };
+
+	assert_ok(iova_stats_get(space, &stats));
+	assert_int_equal(stats.free_granules + stats.live_granules + stats.cached_granules +
+				 stats.quarantined_granules + stats.reserved_granules + stats.guard_granules,
+			 stats.aperture_granules);
+	return stats;
+}
+
+static uint64_t alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit)
+{
+	uint64_t iova;
+
+	assert_ok(iova_alloc(space, length, align, limit, &iova));
+	return iova;
+}
+
+static int add_cached(void *ctx, const struct iova_segment *segment)
+{
+	uint64_t *granules = ctx;
+
+	if (segment->state == IOVA_STATE_CACHED)
+		*granules += (segment->extent.last - segment->extent.start + 1) / PAGE;
+	return 0;
+}
+
+static uint64_t walked_cached(struct iova_space *space)
+{
+	uint64_t granules = 0;
+
+	assert_ok(iova_walk(space, add_cached, &granules));
+	return granules;
+}
+
+static void a_freed_range_comes_back_first(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t first = alloc(space, PAGE, 1, MAX);
+	struct iova_stats stats;
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		assert_ok(iova_free(space, first, PAGE));
+		assert_int_equal(walked_cached(space), 1);
+		assert_int_equal(alloc(space, PAGE - i, 0, MAX), first);
+	}
+	stats = stats_of(space);
+	assert_int_equal(stats.allocs, 11);
+	assert_int_equal(stats.frees, 10);
+	assert_int_equal(stats.cache_hits, 10);
+	assert_int_equal(stats.cache_misses, 1);
+	assert_int_equal(stats.cached_granules, 0);
+	close_space(space);
+}
+
+static void each_cpu_has_its_own(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t a = alloc(space, PAGE, 1, MAX), b = alloc(space, PAGE, 1, MAX), c;
+
+	(void)state;
+	c = alloc(space, PAGE, 1, MAX); /* by now both CPUs' frees find a magazine */
+	assert_ok(iova_free(space, a, PAGE));
+	iova_sim_cpu_set(1);
+	alloc(space, PAGE, 1, MAX);
+	alloc(space, PAGE, 1, MAX);
+	assert_ok(iova_free(space, b, PAGE));
+	assert_int_equal(alloc(space, PAGE, 1, MAX), b);
+	iova_sim_cpu_set(0);
+	assert_int_equal(alloc(space, PAGE, 1, MAX), a);
+	assert_ok(iova_free(space, a, PAGE));
+	assert_ok(iova_free(space, c, PAGE));
+	iova_space_drain(space);
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	assert_int_equal(walked_cached(space), 0);
+	close_space(space);
+}
+
+/* Pages fill 1024 granules; freed from two CPUs, nearly all of them go to the
+ * engine in steps, and the whole can be had in one piece. */
+static void what_is_cached_is_never_missing(void **state)
+{
+	struct iova_space *space = open_space(0, 1024 * PAGE - 1, 0);
+	uint64_t pages[1024], whole;
+
+	(void)state;
+	for (unsigned i = 0; i < 1024; i++)
+		pages[i] = alloc(space, PAGE, 1, MAX);
+	assert_rc(iova_alloc(space, PAGE, 1, MAX, &whole), IOVA_ERR_NOSPC);
+	for (unsigned i = 0; i < 1024; i++) {
+		iova_sim_cpu_set(i % 3 % 2);
+		assert_ok(iova_free(space, pages[i], PAGE));
+		assert_true(stats_of(space).cached_granules <= 1024 / 16);
+	}
+	assert_true(stats_of(space).cached_granules > DEPTH);
+	assert_int_equal(stats_of(space).cached_granules, walked_cached(space));
+	assert_int_equal(alloc(space, 1024 * PAGE, 1, MAX), 0);
+	assert_ok(iova_free(space, 0, 1024 * PAGE));
+	assert_int_equal(stats_of(space).free_extents, 1);
+	close_space(space);
+}
+
+/* A failure that a few cached ranges do not help leaves them where they are; one
+ * that they do help takes them. */
+static void a_failure_looks_before_it_takes(void **state)
+{
+	struct iova_space *space = open_space(0, 1024 * PAGE - 1, 0);
+	uint64_t pages[1024], iova;
+
+	(void)state;
+	for (unsigned i = 0; i < 1024; i++)
+		pages[i] = alloc(space, PAGE, 1, MAX);
+	for (unsigned i = 100; i < 104; i++)
+		assert_ok(iova_free(space, pages[i], PAGE));
+	assert_true(stats_of(space).cached_granules > 2);
+	assert_rc(iova_alloc(space, 5 * PAGE, 1, MAX, &iova), IOVA_ERR_NOSPC);
+	assert_true(stats_of(space).cached_granules > 2);
+	assert_int_equal(alloc(space, 4 * PAGE, 1, MAX), pages[103]);
+	assert_ok(iova_free(space, pages[103], 4 * PAGE));
+	assert_ok(iova_free(space, pages[500], PAGE));
+	assert_ok(iova_free(space, pages[502], PAGE));
+	assert_rc(iova_alloc(space, 5 * PAGE, 1, MAX, &iova), IOVA_ERR_NOSPC);
+	iova_space_destroy(space);
+	assert_true(test_memory_clean(&memory));
+}
+
+static void a_limit_finds_what_lies_below(void **state)
+{
+	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
+	uint64_t low = alloc(space, PAGE, 1, UINT32_MAX), lower = alloc(space, PAGE, 1, MIB(16) - 1);
+	uint64_t high = alloc(space, PAGE, 1, MAX), other = alloc(space, PAGE, 1, GIB(1) - 1);
+
+	(void)state;
+	assert_true(high > UINT32_MAX && low <= UINT32_MAX);
+	assert_ok(iova_free(space, lower, PAGE));
+	assert_ok(iova_free(space, other, PAGE));
+	assert_ok(iova_free(space, low, PAGE));
+	assert_ok(iova_free(space, high, PAGE));
+	assert_int_equal(alloc(space, PAGE, 1, MIB(16) - 1), lower); /* below two that do not fit */
+	assert_int_equal(alloc(space, PAGE, 1, UINT32_MAX), low);
+	assert_int_equal(alloc(space, PAGE, 1, MAX), high);
+	assert_int_equal(alloc(space, PAGE, 1, MAX), other); /* a low one is better than none */
+	close_space(space);
+}
+
+static void an_alignment_finds_what_has_it(void **state)
+{
+	struct iova_space *space = open_space(0, GIB(1) - 1, 0);
+	uint64_t aligned = alloc(space, 3 * PAGE, 4 * PAGE, MAX), odd = alloc(space, 3 * PAGE, 1, MAX);
+
+	(void)state;
+	if (!(odd % (4 * PAGE)))
+		odd = alloc(space, 3 * PAGE, 1, MAX);
+	assert_true(odd % (4 * PAGE));
+	for (unsigned i = 0; i < 4; i++) {
+		assert_ok(iova_free(space, aligned, 3 * PAGE));
+		assert_ok(iova_free(space, odd, 3 * PAGE));
+		assert_int_equal(alloc(space, 3 * PAGE, 4 * PAGE, MAX), aligned);
+		assert_int_equal(alloc(space, 3 * PAGE, 1, MAX), odd);
+	}
+	close_space(space);
+}
+
+/* Without memory for a directory, a lane or a magazine an allocation still
+ * succeeds, and a free too. */
+static void caches_are_never_needed(void **state)
+{
+	(void)state;
+	for (size_t nth = 1; nth < 8; nth++) {
+		struct iova_space *space = open_space(0, MAX >> 16, 0);
+		uint64_t iova;
+
+		assert_ok(iova_space_prefill(space, 16));
+		test_memory_fail(&memory, nth, nth % 2);
+		for (unsigned i = 0; i < 4; i++) {
+			iova = alloc(space, PAGE, 1, MAX);
+			assert_ok(iova_free(space, iova, PAGE));
+		}
+		test_memory_fail(&memory, 0, false);
+		close_space(space);
+	}
+}
+
+/* Where another CPU cannot be reached, what it has stays there, and is safe. */
+static void a_cpu_that_cannot_be_reached(void **state)
+{
+	struct iova_space *space = open_space(0, 64 * PAGE - 1, 0);
+	struct iova_resv resv = test_resv(0, 64 * PAGE - 1, IOVA_RESV_POLICY, NULL);
+	uint64_t pages[64], iova;
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		pages[i] = alloc(space, PAGE, 1, MAX);
+	assert_ok(iova_free(space, pages[7], PAGE));
+	assert_ok(iova_free(space, pages[8], PAGE));
+	iova_sim_fence_fail(true);
+	iova_space_drain(space);
+	assert_int_equal(stats_of(space).cached_granules, 2);
+	assert_int_equal(walked_cached(space), 0);
+	assert_rc(iova_alloc(space, 2 * PAGE, 1, MAX, &iova), IOVA_ERR_NOSPC);
+	assert_rc(iova_alloc_at(space, pages[7], PAGE, NULL), IOVA_ERR_ADDRINUSE);
+	assert_rc(iova_reserve(space, &resv), IOVA_ERR_ADDRINUSE);
+	iova_space_fork_prepare(space);
+	iova_space_fork_parent(space);
+	assert_rc(iova_explain(space, &(struct iova_constraints){ .struct_size = sizeof(struct iova_constraints),
+								  .length = 2 * PAGE },
+			       test_print, &(struct test_text){ 0 }),
+		  IOVA_ERR_NOSPC);
+	iova_sim_fence_fail(false);
+	assert_int_equal(walked_cached(space), 2);
+	assert_int_equal(alloc(space, 2 * PAGE, 1, MAX), pages[8]);
+	close_space(space);
+}
+
+/* A free that no ledger sees is wrong does not break what comes after. */
+static void wrong_frees_are_dropped_on_their_way_back(void **state)
+{
+	struct iova_space *space = open_space(0, 1024 * PAGE - 1, 0);
+	struct iova_resv resv = test_resv(500 * PAGE, 501 * PAGE - 1, IOVA_RESV_POLICY, NULL);
+	uint64_t iova = alloc(space, PAGE, 1, MAX);
+
+	(void)state;
+	assert_ok(iova_reserve(space, &resv));
+	assert_ok(iova_free(space, iova, PAGE));
+	assert_ok(iova_free(space, iova, PAGE));
+	assert_ok(iova_free(space, 500 * PAGE, PAGE));
+	assert_int_equal(stats_of(space).live_granules, 0);
+	iova_space_drain(space);
+	assert_int_equal(stats_of(space).free_granules, 1023);
+	close_space(space);
+}
+
+/* What a depot keeps and nobody asks for goes back bit by bit. */
+static void an_idle_depot_empties(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t pages[16 * DEPTH], large;
+	uint64_t kept;
+
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) { /* magazines come one by one, as they are missed */
+		for (unsigned i = 0; i < 16 * DEPTH; i++)
+			pages[i] = alloc(space, PAGE, 1, MAX);
+		for (unsigned i = 0; i < 16 * DEPTH; i++)
+			assert_ok(iova_free(space, pages[i], PAGE));
+	}
+	kept = stats_of(space).cached_granules;
+	assert_true(kept > 2 * DEPTH);
+	for (unsigned i = 0; i < 1000; i++) {
+		large = alloc(space, 4096 * PAGE, 1, MAX);
+		assert_ok(iova_free(space, large, 4096 * PAGE));
+	}
+	assert_true(stats_of(space).cached_granules < kept);
+	assert_true(stats_of(space).cached_granules <= 2 * DEPTH);
+	close_space(space);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_freed_range_comes_back_first),
+		cmocka_unit_test(each_cpu_has_its_own),
+		cmocka_unit_test(what_is_cached_is_never_missing),
+		cmocka_unit_test(a_failure_looks_before_it_takes),
+		cmocka_unit_test(a_limit_finds_what_lies_below),
+		cmocka_unit_test(an_alignment_finds_what_has_it),
+		cmocka_unit_test(caches_are_never_needed),
+		cmocka_unit_test(a_cpu_that_cannot_be_reached),
+		cmocka_unit_test(wrong_frees_are_dropped_on_their_way_back),
+		cmocka_unit_test(an_idle_depot_empties),
+	};
+
+	return SUITE_RUN("caches", tests);
+}
