@@ -218,7 +218,7 @@ class Soak
 
 void measure_soak(const Options &options, Report &report)
 {
-	size_t pairs = options.soak_pairs ? options.soak_pairs : options.quick ? 4000000 : 20000000;
+	size_t pairs = options.soak_pairs ? options.soak_pairs : options.quick ? 10000000 : 20000000;
 	Soak soak(options, pairs);
 	Series tenths;
 
