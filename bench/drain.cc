@@ -19,7 +19,7 @@ constexpr size_t fewest = 256, most = 16384; /* ranges of one length, at once */
 class Filler
 {
       public:
-	Filler(iova_space *space_, uint64_t limit_) : space(space_), limit(limit_)
+	Filler(iova_space *space_, uint64_t limit_, bool aligned_) : space(space_), limit(limit_), aligned(aligned_)
 	{
 	}
 
@@ -28,7 +28,7 @@ class Filler
 		uint64_t cached = space_stats(space).cached_granules;
 
 		for (size_t count = fewest; count <= most; count *= 2) {
-			exchange(pages * granule, count);
+			exchange(pages, count);
 
 			uint64_t now = space_stats(space).cached_granules;
 
@@ -39,11 +39,13 @@ class Filler
 	}
 
       private:
-	void exchange(uint64_t bytes, size_t count)
+	void exchange(uint64_t pages, size_t count)
 	{
+		uint64_t bytes = pages * granule, align = aligned ? natural_alignment(pages) : granule;
+
 		iovas.resize(count);
 		for (uint64_t &iova : iovas)
-			if (iova_alloc(space, bytes, granule, limit, &iova))
+			if (iova_alloc(space, bytes, align, limit, &iova))
 				die("drain: no room for what the caches should hold");
 		for (uint64_t iova : iovas)
 			if (iova_free(space, iova, bytes))
@@ -52,6 +54,7 @@ class Filler
 
 	iova_space *space;
 	uint64_t limit;
+	bool aligned;
 	std::vector<uint64_t> iovas;
 };
 
@@ -73,10 +76,13 @@ class Drain
 	{
 		for (size_t cpu = 0; cpu < cpus; cpu++)
 			team.run(cpu, 1, [&](size_t) {
-				Filler above(low.get(), no_limit), below(low.get(), limit_32bit);
+				Filler above(low.get(), no_limit, false), aligned(low.get(), no_limit, true),
+					below(low.get(), limit_32bit, false);
 
-				for (uint64_t pages = 1; pages <= most_granules; pages += quick ? 16 : 1)
+				for (uint64_t pages = 1; pages <= most_granules; pages += quick ? 16 : 1) {
 					above.fill(pages);
+					aligned.fill(pages);
+				}
 				below.fill(1);
 				return 0;
 			});

@@ -218,7 +218,7 @@ class Soak
 
 void measure_soak(const Options &options, Report &report)
 {
-	size_t pairs = options.soak_pairs ? options.soak_pairs : options.quick ? 4000000 : 20000000;
+	size_t pairs = options.soak_pairs ? options.soak_pairs : options.quick ? 10000000 : 20000000;
 	Soak soak(options, pairs);
 	Series tenths;
 
@@ -227,5 +227,6 @@ void measure_soak(const Options &options, Report &report)
 		tenths.push_back(soak.tenth(number));
 	report.rows.push_back({ "W8", unit_locked, tenths });
 	report.rows.push_back({ "W8 last tenth / first", unit_throughput, { tenths.front() / tenths.back() } });
-	report.shapes.push_back({ "W8", "after " + std::to_string(pairs) + " pairs", soak.shape() });
+	report.shapes.push_back(
+		{ "W8", "at the top and below 4 GiB, after " + std::to_string(pairs) + " pairs", soak.shape() });
 }
