@@ -17,14 +17,16 @@
 namespace
 {
 
-constexpr size_t chunk_pairs = 256; /* between two looks at whether the others are done */
+constexpr size_t chunk_pairs = 256; /* between two looks at whether the others are done; whole batches of a ring */
 constexpr double slice_ns = 1e6;
 constexpr int tries = 50;	   /* of one slice */
 constexpr int turns = 15;	   /* of all slices, in one round */
 constexpr size_t line_bytes = 128; /* what two CPUs must not share, with the neighbour that is prefetched */
 
-/* A ring between one thread that pushes and one that pops; each reads the
- * other's index only when its last sight of it does not do. */
+/* A ring between one thread that pushes and one that pops. Each tells the other
+ * how far it is once in a batch, and looks how far the other is only when its
+ * last sight of it does not do: what the ring costs is less than what goes
+ * through it. Only whole batches come through. */
 class Ring
 {
       public:
@@ -32,20 +34,22 @@ class Ring
 	{
 		wait([this] { return pushed - seen_popped == slots_count; }, seen_popped, popped);
 		slots[pushed++ % slots_count] = iova;
-		published.store(pushed, std::memory_order_release);
+		if (pushed % batch == 0)
+			published.store(pushed, std::memory_order_release);
 	}
 
 	uint64_t pop()
 	{
-		size_t next = popped.load(std::memory_order_relaxed);
+		wait([this] { return taken == seen_published; }, seen_published, published);
 
-		wait([&] { return next == seen_published; }, seen_published, published);
+		uint64_t iova = slots[taken++ % slots_count];
 
-		uint64_t iova = slots[next % slots_count];
-
-		popped.store(next + 1, std::memory_order_release);
+		if (taken % batch == 0)
+			popped.store(taken, std::memory_order_release);
 		return iova;
 	}
+
+	static constexpr size_t batch = 16;
 
       private:
 	static constexpr size_t slots_count = 1024;
@@ -63,6 +67,7 @@ class Ring
 	size_t seen_popped = 0;
 	alignas(line_bytes) std::atomic<size_t> published{ 0 };
 	alignas(line_bytes) std::atomic<size_t> popped{ 0 };
+	alignas(line_bytes) size_t taken = 0;
 	size_t seen_published = 0;
 	alignas(line_bytes) uint64_t slots[slots_count] = {};
 };
@@ -86,7 +91,8 @@ class Threads
 		/* Pairs for about one slice, by what a single thread does. */
 		Lap lap = team.run(0, 1, [&](size_t member) { return cycles(member, pair, 100 * chunk_pairs); })[0];
 
-		quota = std::max(chunk_pairs, static_cast<size_t>(lap.per_second() * slice_ns / 1e9));
+		quota = static_cast<size_t>(lap.per_second() * slice_ns / 1e9) / chunk_pairs * chunk_pairs +
+			chunk_pairs;
 	}
 
 	/* W1 by count members in one space: pairs per second of all. */
