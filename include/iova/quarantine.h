@@ -47,13 +47,13 @@ typedef uint64_t (*iova_now_ns_fn)(void *ctx);
 /* All zero but struct_size is a valid configuration: one whose invalidations are
  * all said by iova_quarantine_start and iova_quarantine_complete. */
 struct iova_quarantine_config {
-	size_t struct_size;	/* sizeof(struct iova_quarantine_config) */
-	uint32_t entries;	/* ranges that wait at most, to 2^30; 0 = 1024 */
-	uint32_t flags;		/* none is defined: 0 */
-	iova_sync_fn sync;	/* NULL: nothing here starts an invalidation by itself */
-	uint64_t max_ns;	/* the oldest range waits so long where somebody polls; 0 = no bound */
-	iova_now_ns_fn now_ns;	/* NULL where max_ns is 0 */
-	void *ctx;		/* passed through */
+	size_t struct_size;    /* sizeof(struct iova_quarantine_config) */
+	uint32_t entries;      /* ranges that wait at most, to 2^30; 0 = 1024 */
+	uint32_t flags;	       /* none is defined: 0 */
+	iova_sync_fn sync;     /* NULL: nothing here starts an invalidation by itself */
+	uint64_t max_ns;       /* the oldest range waits so long where somebody polls; 0 = no bound */
+	iova_now_ns_fn now_ns; /* NULL where max_ns is 0 */
+	void *ctx;	       /* passed through */
 };
 
 /*
@@ -153,8 +153,9 @@ struct iova_quarantine_stats {
 	uint64_t puts;	    /* ranges, since create */
 	uint64_t released;  /* of those, and of what was there before: given back */
 	uint64_t refused;   /* of those: not given back, because they could not be freed */
-	uint64_t started, completed; /* the last generation that was started, and the last that is known to have completed */
-	uint64_t failed;	     /* syncs and generations that failed */
+	uint64_t started,
+		completed; /* the last generation that was started, and the last that is known to have completed */
+	uint64_t failed;   /* syncs and generations that failed */
 };
 /* NODEV. */
 int iova_quarantine_stats_get(struct iova_quarantine *quarantine, struct iova_quarantine_stats *stats);

@@ -20,7 +20,8 @@ static bool open_piece(struct iova_space *space, uint64_t pfn, struct iova_span 
 	case IOVA_STATE_CACHED:
 		return true;
 	case IOVA_STATE_QUARANTINED:
-		if (!iova_spantree_next(&space->holes, pfn, &part) || !iova_span_clip(&part, pfn, iova_span_last(*span)))
+		if (!iova_spantree_next(&space->holes, pfn, &part) ||
+		    !iova_span_clip(&part, pfn, iova_span_last(*span)))
 			return true;
 		break;
 	case IOVA_STATE_GUARD:
