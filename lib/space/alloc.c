@@ -129,7 +129,7 @@ void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t
 static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
 {
 	if (!iova_space_search(space, fit, pfn))
-		return IOVA_ERR_NOSPC;
+		return iova_open_fits(space, fit) ? IOVA_ERR_AGAIN : IOVA_ERR_NOSPC;
 	iova_space_commit(space, (struct iova_span){ *pfn, fit->length }, fit->guard, fit->cookie);
 	return 0;
 }
@@ -219,6 +219,8 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 				IOVA_PLACE_TOP_DOWN; /* chance may waste room; equal ranges from the top do not */
 			error = batch_fit(space, &fit, iovas, count);
 		}
+		if (error)
+			error = iova_open_fits_batch(space, &fit, count) ? IOVA_ERR_AGAIN : IOVA_ERR_NOSPC;
 	}
 	if (error)
 		space->failures++;
@@ -237,7 +239,7 @@ static int alloc_at(struct iova_space *space, struct iova_span span, void *cooki
 		return error;
 	if (!space->engine.ops->next(&space->engine, span.start, &free) || !iova_span_contains(free, span.start) ||
 	    !iova_span_contains(free, iova_span_last(span)))
-		return IOVA_ERR_ADDRINUSE;
+		return iova_waiting_index(space) && iova_open_at(space, span) ? IOVA_ERR_AGAIN : IOVA_ERR_ADDRINUSE;
 	iova_space_commit(space, span, 0, cookie);
 	return 0;
 }

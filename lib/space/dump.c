@@ -11,17 +11,27 @@ struct stat_field {
 	size_t offset;
 };
 
-#define STAT(field)                                  \
-	{                                            \
-		#field, offsetof(struct iova_stats, field) \
+#define STAT(field)                                        \
+	{                                                  \
+#field, offsetof(struct iova_stats, field) \
 	}
 
 static const struct stat_field stat_field[] = {
-	STAT(aperture_granules), STAT(free_granules),	STAT(live_granules),
-	STAT(cached_granules),	 STAT(quarantined_granules), STAT(reserved_granules),
-	STAT(guard_granules),	 STAT(free_extents),	STAT(largest_free_granules),
-	STAT(allocs),		 STAT(frees),		STAT(failures),
-	STAT(cache_hits),	 STAT(cache_misses),	STAT(metadata_bytes),
+	STAT(aperture_granules),
+	STAT(free_granules),
+	STAT(live_granules),
+	STAT(cached_granules),
+	STAT(quarantined_granules),
+	STAT(reserved_granules),
+	STAT(guard_granules),
+	STAT(free_extents),
+	STAT(largest_free_granules),
+	STAT(allocs),
+	STAT(frees),
+	STAT(failures),
+	STAT(cache_hits),
+	STAT(cache_misses),
+	STAT(metadata_bytes),
 };
 
 #define STATS (sizeof(stat_field) / sizeof(stat_field[0]))
@@ -231,6 +241,7 @@ int iova_dump(struct iova_space *space, uint32_t format, iova_print_fn print, vo
 		return IOVA_ERR_INVAL;
 	iova_text_init(&text, print, ctx);
 	iova_space_lock(space);
+	iova_waiting_index(space);
 	iova_space_stats(space, &stats);
 	if (format == IOVA_FORMAT_JSON)
 		dump_json(space, &stats, &text);

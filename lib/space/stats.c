@@ -3,20 +3,27 @@
 
 void iova_space_stats(struct iova_space *space, struct iova_stats *stats)
 {
+	struct iova_quarantine *q = &space->quarantine;
 	struct iova_engine_counts counts;
+	uint64_t waiting, puts, reserved = space->holes.total - q->covered_granules;
 
+	iova_quarantine_lock(q);
+	waiting = q->ring.total;
+	puts = q->puts;
+	iova_quarantine_unlock(q);
 	space->engine.ops->count(&space->engine, &counts);
 	*stats = (struct iova_stats){
 		.struct_size = sizeof(*stats),
 		.aperture_granules = space->world.length,
 		.free_granules = counts.free,
-		.live_granules = space->live_granules,
-		.reserved_granules = space->holes.total,
-		.guard_granules = space->world.length - counts.free - space->live_granules - space->holes.total,
+		.live_granules = space->live_granules - waiting,
+		.quarantined_granules = waiting,
+		.reserved_granules = reserved,
+		.guard_granules = space->world.length - counts.free - space->live_granules - reserved,
 		.free_extents = counts.extents,
 		.largest_free_granules = counts.largest,
 		.allocs = space->allocs,
-		.frees = space->frees,
+		.frees = space->frees + puts,
 		.failures = space->failures,
 		.metadata_bytes = space->metadata_bytes,
 	};

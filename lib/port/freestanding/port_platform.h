@@ -26,4 +26,9 @@ struct iova_port_lock {
 	unsigned long interrupts; /* what they were; written by the holder */
 };
 
+/* Nothing: who waits looks again. */
+struct iova_port_event {
+	char unused;
+};
+
 #endif

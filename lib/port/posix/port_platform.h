@@ -21,4 +21,8 @@ struct iova_port_lock {
 	sigset_t interrupted; /* written by the holder */
 };
 
+struct iova_port_event {
+	pthread_cond_t condition;
+};
+
 #endif

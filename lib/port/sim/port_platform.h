@@ -18,4 +18,8 @@ struct iova_port_lock {
 	unsigned magic;		      /* from init to destroy */
 };
 
+struct iova_port_event {
+	pthread_cond_t condition;
+};
+
 #endif
