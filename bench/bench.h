@@ -25,7 +25,9 @@ struct Options {
 	uint32_t engine = IOVA_ENGINE_RBTREE;
 	uint32_t cache_granules = IOVA_CACHE_OFF;
 	int rounds = 7;
-	int cpu = -1; /* the last one that this process may use */
+	std::vector<int> cpus; /* all that this process may use, the one that measures first */
+	size_t threads = 2;    /* at most so many at once, in W5 */
+	size_t soak_pairs = 0; /* W8 alone, with so many; 0 = everything, with a short W8 */
 	bool quick = false;
 	std::string only; /* a regular expression; workloads that do not match are left out */
 
@@ -38,6 +40,13 @@ struct Options {
 		return cache_granules != IOVA_CACHE_OFF;
 	}
 };
+
+/* Checked, or the program ends with what is wrong. Pins the caller to the CPU
+ * that measures. */
+Options options_of(int argc, char **argv);
+
+/* The calling thread to one CPU. */
+void pin(int cpu);
 
 /* Prints and ends the program: a bench that measured something wrong has no
  * result. */
@@ -148,15 +157,34 @@ struct Shape {
 
 Shape shape_of(iova_space *space, const std::vector<Range> &live);
 
-/* W6 and W7 measure no pairs, so they run once, after the rounds. */
-std::vector<Row> measure_memory(const Options &options);
-std::vector<Row> measure_latency(const Options &options, double locked_ns);
+struct ShapeRow {
+	std::string name, fill; /* fill: what the space holds, in words */
+	Shape shape;
+};
 
-/* The units of a row. */
-extern const char unit_locked[], unit_bytes[], unit_share[], unit_ratio[];
+/* What was found out. */
+struct Report {
+	std::vector<ShapeRow> shapes;
+	std::vector<Row> rows;
+	std::vector<std::string> notes; /* what was not measured, and why; what disturbed */
+};
+
+/* The workloads that are more than pairs on one CPU: each runs once, after the
+ * rounds. locked_ns is L. */
+void measure_neighbour(const Options &options, Report &report);			/* W4c on two CPUs */
+void measure_drain(const Options &options, Report &report);			/* full caches, emptied */
+void measure_threads(const Options &options, Report &report);			/* W5, W5x */
+void measure_memory(const Options &options, Report &report);			/* W6 */
+void measure_latency(const Options &options, double locked_ns, Report &report); /* W7 */
+void measure_soak(const Options &options, Report &report);			/* W8 */
+void measure_instructions(const Options &options, Report &report);
+
+/* The units of a row. Of shares and throughputs more is better. */
+extern const char unit_locked[], unit_bytes[], unit_share[], unit_ratio[], unit_throughput[], unit_us[],
+	unit_instructions[], unit_granules[];
 
 /* The table, with a verdict for each goal of this configuration. trusted:
- * whether L may be judged by. Returns how many goals were missed. */
+ * whether times may be judged. Returns how many goals were missed. */
 int print_table(const Options &options, const std::vector<Row> &rows, bool trusted);
 
 #endif

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdio>
 
-const char unit_locked[] = "L", unit_bytes[] = "bytes", unit_share[] = "share", unit_ratio[] = "ratio";
+const char unit_locked[] = "L", unit_bytes[] = "bytes", unit_share[] = "share", unit_ratio[] = "ratio",
+	   unit_throughput[] = "throughput", unit_us[] = "us", unit_instructions[] = "instructions",
+	   unit_granules[] = "granules";
 
 namespace
 {
@@ -18,7 +20,7 @@ struct Goal {
 	double must, stretch;
 };
 
-/* At most so much, but for shares of success, which are at least so much. */
+/* At most so much, but for shares and throughputs, which are at least so much. */
 const Goal goals[] = {
 	{ Setup::Tree, "W3u cost 10^6 / 10^4", 8, 5 },
 	{ Setup::Tree, "W3a cost 10^6 / 10^4", 8, 5 },
@@ -36,6 +38,7 @@ const Goal goals[] = {
 	{ Setup::Tree, "W6 TRACKED", 136, 96 },
 	{ Setup::Tree, "W6 TRACKED, half freed, trimmed", 136, 96 },
 	{ Setup::Tree, "W3a/100000 span / live", 1.35, 1.25 },
+	{ Setup::Tree, "W8 last tenth / first", 0.95, 0.99 },
 	{ Setup::Bitmap, "W3a/100000", 27, 13 },
 	{ Setup::Bitmap, "W4a", 27, 10 },
 	{ Setup::Bitmap, "W4b", 67, 20 },
@@ -48,8 +51,21 @@ const Goal goals[] = {
 	{ Setup::Cached, "W1 / jemalloc", 1.3, 1.0 },
 	{ Setup::Cached, "W3a/100000", 7, 4 },
 	{ Setup::Cached, "W3a/100000 span / live", 1.35, 1.25 },
+	{ Setup::Cached, "W1 CHECKED", 0.9, 0.6 },
+	{ Setup::Cached, "W4c/2", 60, 30 },
+	{ Setup::Cached, "W4c/2 hits of the other CPU", 0.90, 0.97 },
+	{ Setup::Cached, "drain, W4b's first call", 5000, 500 },
+	{ Setup::Cached, "drain, half the aperture's first call", 5000, 500 },
+	{ Setup::Cached, "drain, another CPU's longest call", 5000, 500 },
+	{ Setup::Cached, "W5/2", 1.90, 1.97 },
+	{ Setup::Cached, "W5x/2 / W1 of one", 0.5, 0.8 },
 	{ Setup::Cached, "W7u max", 60, 25 },
 	{ Setup::Cached, "W7a max", 60, 25 },
+	{ Setup::Cached, "W8 last tenth / first", 0.95, 0.99 },
+	{ Setup::Cached, "instructions W1, rseq", 70, 45 },
+	{ Setup::Cached, "instructions W1m, rseq", 70, 45 },
+	{ Setup::Cached, "instructions W1, fallback", 90, 70 },
+	{ Setup::Cached, "instructions W1m, fallback", 90, 70 },
 };
 
 Setup setup_of(const Options &options)
@@ -62,8 +78,14 @@ Setup setup_of(const Options &options)
 bool reaches(const Row &row, double bound)
 {
 	double value = median(row.values);
+	bool more = row.unit == unit_share || row.unit == unit_throughput;
 
-	return row.unit == unit_share ? value >= bound : value <= bound;
+	return more ? value >= bound : value <= bound;
+}
+
+bool timed(const Row &row)
+{
+	return row.unit == unit_locked || row.unit == unit_throughput || row.unit == unit_us;
 }
 
 std::string number(double value)
@@ -95,7 +117,7 @@ int print_table(const Options &options, const std::vector<Row> &rows, bool trust
 		if (goal != std::end(goals)) {
 			must = number(goal->must);
 			stretch = number(goal->stretch);
-			if (row.unit == unit_locked && !trusted)
+			if (timed(row) && !trusted)
 				verdict = "not judged";
 			else if (reaches(row, goal->stretch))
 				verdict = "stretch met";

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /* W7: the slowest allocations. */
+#include "team.h"
 #include "workloads.h"
 
 #include <algorithm>
-#include <chrono>
 
 namespace
 {
-
-using Clock = std::chrono::steady_clock;
-
-double nanoseconds(Clock::duration duration)
-{
-	return std::chrono::duration<double, std::nano>(duration).count();
-}
 
 /* What the clock itself adds to a measurement. */
 double clock_cost()
@@ -58,16 +51,15 @@ Series least_latencies(const Options &options, bool aligned, size_t operations)
 
 } /* namespace */
 
-std::vector<Row> measure_latency(const Options &options, double locked_ns)
+void measure_latency(const Options &options, double locked_ns, Report &report)
 {
 	size_t operations = options.quick ? 20000 : 200000;
-	std::vector<Row> rows;
 
 	for (bool aligned : { false, true }) {
 		std::string name = aligned ? "W7a" : "W7u";
 		Series latencies = least_latencies(options, aligned, operations);
 		auto add = [&](const char *what, double nanoseconds) {
-			rows.push_back({ name + what, unit_locked, { nanoseconds / locked_ns } });
+			report.rows.push_back({ name + what, unit_locked, { nanoseconds / locked_ns } });
 		};
 
 		std::sort(latencies.begin(), latencies.end());
@@ -75,5 +67,4 @@ std::vector<Row> measure_latency(const Options &options, double locked_ns)
 		add(" p99.99", latencies[operations - 1 - operations / 10000]);
 		add(" max", latencies.back());
 	}
-	return rows;
 }

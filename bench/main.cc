@@ -76,81 +76,6 @@ class Bystander
 	std::thread thread;
 };
 
-[[noreturn]] void usage()
-{
-	die("usage: iova_bench [--quick] [--engine=rbtree|bitmap] [--cache=off|default|GRANULES]\n"
-	    "                  [--rounds=N] [--cpu=N] [--only=REGEX]");
-}
-
-const char *value_of(const char *argument, const char *name)
-{
-	size_t length = strlen(name);
-
-	return strncmp(argument, name, length) ? nullptr : argument + length;
-}
-
-uint32_t cache_of(const char *value)
-{
-	if (!strcmp(value, "off"))
-		return IOVA_CACHE_OFF;
-	if (!strcmp(value, "default"))
-		return 0;
-	return static_cast<uint32_t>(strtoul(value, nullptr, 0));
-}
-
-uint32_t engine_of(const char *value)
-{
-	if (!strcmp(value, "rbtree"))
-		return IOVA_ENGINE_RBTREE;
-	if (!strcmp(value, "bitmap"))
-		return IOVA_ENGINE_BITMAP;
-	usage();
-}
-
-Options options_of(int argc, char **argv)
-{
-	Options options;
-
-	for (int i = 1; i < argc; i++) {
-		const char *argument = argv[i], *value;
-
-		if (!strcmp(argument, "--quick"))
-			options.quick = true;
-		else if ((value = value_of(argument, "--engine=")))
-			options.engine = engine_of(value);
-		else if ((value = value_of(argument, "--cache=")))
-			options.cache_granules = cache_of(value);
-		else if ((value = value_of(argument, "--rounds=")))
-			options.rounds = atoi(value);
-		else if ((value = value_of(argument, "--cpu=")))
-			options.cpu = atoi(value);
-		else if ((value = value_of(argument, "--only=")))
-			options.only = value;
-		else
-			usage();
-	}
-	if (options.rounds < 1)
-		usage();
-	return options;
-}
-
-void pin(Options &options)
-{
-	cpu_set_t allowed;
-
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		die("no CPU affinity");
-	for (int cpu = 0; options.cpu < 0; cpu++)
-		if (CPU_COUNT(&allowed) == 1 && CPU_ISSET(cpu, &allowed))
-			options.cpu = cpu;
-		else if (CPU_ISSET(cpu, &allowed))
-			CPU_CLR(cpu, &allowed);
-	CPU_ZERO(&allowed);
-	CPU_SET(options.cpu, &allowed);
-	if (sched_setaffinity(0, sizeof(allowed), &allowed))
-		die("CPU %d is not for this process", options.cpu);
-}
-
 /* The rest of the first line of a file that starts with key. */
 std::string line_of(const char *path, const std::string &key)
 {
@@ -167,9 +92,9 @@ void print_machine(const Options &options)
 	std::string model = line_of("/proc/cpuinfo", "model name\t: ");
 	bool guest = line_of("/proc/cpuinfo", "flags").find(" hypervisor") != std::string::npos;
 
-	printf("machine: %s, %u CPUs%s; pinned to CPU %d; a second thread is alive\n",
-	       model.empty() ? "(unnamed)" : model.c_str(), std::thread::hardware_concurrency(),
-	       guest ? ", a virtual machine" : "", options.cpu);
+	printf("machine: %s, %zu CPUs for this process%s; pinned to CPU %d; a second thread is alive\n",
+	       model.empty() ? "(unnamed)" : model.c_str(), options.cpus.size(), guest ? ", a virtual machine" : "",
+	       options.cpus.front());
 	printf("compiler: %s; Google Benchmark %s\n", __VERSION__, BENCH_LIBRARY_VERSION);
 	printf("engine: %s, cache: %s; aperture 48 bits, granule 4096; %d rounds%s\n",
 	       options.engine == IOVA_ENGINE_BITMAP ? "bitmap" : "rbtree",
@@ -291,11 +216,11 @@ bool print_yardsticks(const Times &times, const Yardsticks &yardsticks)
 	return trusted;
 }
 
-void print_shape(const Measured &measured)
+void print_shape(const ShapeRow &row)
 {
-	Shape shape = measured.workload->shape();
+	const Shape &shape = row.shape;
 
-	printf("| %s | %s | %ju | %ju | ", measured.entry.name.c_str(), measured.entry.fill,
+	printf("| %s | %s | %ju | %ju | ", row.name.c_str(), row.fill.c_str(),
 	       static_cast<uintmax_t>(shape.live_ranges), static_cast<uintmax_t>(shape.live_pages));
 	if (shape.span_pages)
 		printf("%.1f%% |",
@@ -305,13 +230,12 @@ void print_shape(const Measured &measured)
 	printf(" %ju |\n", static_cast<uintmax_t>(shape.holes));
 }
 
-void print_shapes(const std::vector<Measured> &all)
+void print_shapes(const std::vector<ShapeRow> &shapes)
 {
 	printf("\n| workload | fill (aperture 48 bits) | live ranges | live pages | of their span | free extents |\n"
 	       "| --- | --- | --- | --- | --- | --- |\n");
-	for (const Measured &measured : all)
-		if (measured.workload)
-			print_shape(measured);
+	for (const ShapeRow &row : shapes)
+		print_shape(row);
 	printf("\n");
 }
 
@@ -351,10 +275,52 @@ std::vector<Row> rows_of(const Times &times, const std::vector<Measured> &all)
 	return rows;
 }
 
-void append(std::vector<Row> &rows, std::vector<Row> more)
+/* The rounds: yardsticks, every workload, yardsticks. */
+Times run_rounds(const Options &options, std::vector<Measured> &all)
 {
-	for (Row &row : more)
-		rows.push_back(std::move(row));
+	Collector collector;
+
+	for (Measured &measured : all)
+		register_workload(options, measured);
+	for (int round = 0; round < options.rounds; round++) {
+		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
+		if (!all.empty())
+			benchmark::RunSpecifiedBenchmarks(&collector, "^W");
+		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
+		fprintf(stderr, "round %d of %d\n", round + 1, options.rounds);
+	}
+	return collector.times;
+}
+
+/* What was measured in rounds, checked and given up. */
+void report_rounds(const Times &times, std::vector<Measured> &all, Report &report)
+{
+	report.rows = rows_of(times, all);
+	for (Measured &measured : all) {
+		if (!measured.workload)
+			continue;
+		report.shapes.push_back({ measured.entry.name, measured.entry.fill, measured.workload->shape() });
+		measured.workload->verify(measured.entry.name);
+		measured.workload.reset();
+	}
+}
+
+void measure_others(const Options &options, double locked_ns, Report &report)
+{
+	if (options.cached() && options.wanted("W4c/2"))
+		measure_neighbour(options, report);
+	if (options.cached() && options.wanted("drain"))
+		measure_drain(options, report);
+	if (options.wanted("W5"))
+		measure_threads(options, report);
+	if (options.wanted("W6"))
+		measure_memory(options, report);
+	if (options.wanted("W7"))
+		measure_latency(options, locked_ns, report);
+	if (options.wanted("W8"))
+		measure_soak(options, report);
+	if (options.cached() && options.wanted("instructions"))
+		measure_instructions(options, report);
 }
 
 } /* namespace */
@@ -365,45 +331,29 @@ int main(int argc, char **argv)
 	int no_arguments = 1;
 
 	benchmark::Initialize(&no_arguments, argv);
-	pin(options);
 	print_machine(options);
 
 	Bystander bystander;
 	Yardsticks yardsticks(options);
-	Collector collector;
 	std::vector<Measured> all;
+	Report report;
 
 	for (WorkloadEntry &entry : workload_list(options))
 		if (options.wanted(entry.name))
 			all.push_back({ std::move(entry), nullptr });
-	for (Measured &measured : all)
-		register_workload(options, measured);
-	for (int round = 0; round < options.rounds; round++) {
-		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
-		if (!all.empty())
-			benchmark::RunSpecifiedBenchmarks(&collector, "^W");
-		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
-		fprintf(stderr, "round %d of %d\n", round + 1, options.rounds);
-	}
 
-	bool trusted = print_yardsticks(collector.times, yardsticks);
+	Times times = run_rounds(options, all);
+	bool trusted = print_yardsticks(times, yardsticks);
 
-	print_shapes(all);
+	report_rounds(times, all, report);
+	measure_others(options, median(times.at(yardstick_locked)), report);
+	print_shapes(report.shapes);
 
-	std::vector<Row> rows = rows_of(collector.times, all);
+	int missed = print_table(options, report.rows, trusted && !options.quick);
 
-	for (Measured &measured : all) {
-		if (measured.workload)
-			measured.workload->verify(measured.entry.name);
-		measured.workload.reset();
-	}
-	if (options.wanted("W6"))
-		append(rows, measure_memory(options));
-	if (options.wanted("W7"))
-		append(rows, measure_latency(options, median(collector.times.at(yardstick_locked))));
-
-	int missed = print_table(options, rows, trusted && !options.quick);
-
-	printf("\n%d missed%s\n", missed, options.quick ? " (quick: 10^6 live is left out and no time is judged)" : "");
+	printf("\n");
+	for (const std::string &note : report.notes)
+		printf("%s\n", note.c_str());
+	printf("%d missed%s\n", missed, options.quick ? " (quick: 10^6 live is left out and no time is judged)" : "");
 	return EXIT_SUCCESS;
 }

@@ -86,18 +86,16 @@ void measure(const Options &options, const Variant &variant, size_t count, std::
 
 } /* namespace */
 
-std::vector<Row> measure_memory(const Options &options)
+void measure_memory(const Options &options, Report &report)
 {
 	size_t count = options.quick ? 100000 : 1000000;
-	std::vector<Row> rows;
 
 	if (options.engine == IOVA_ENGINE_BITMAP) {
-		measure(options, { "W6", 0, 1, false }, count, rows);
-		measure(options, { "W6 TRACKED", IOVA_SPACE_TRACKED, 1, false }, count, rows);
+		measure(options, { "W6", 0, 1, false }, count, report.rows);
+		measure(options, { "W6 TRACKED", IOVA_SPACE_TRACKED, 1, false }, count, report.rows);
 	} else {
-		measure(options, { "W6", 0, longest_pages, true }, count, rows);
-		measure(options, { "W6 unaligned", 0, longest_pages, false }, count, rows);
-		measure(options, { "W6 TRACKED", IOVA_SPACE_TRACKED, longest_pages, true }, count, rows);
+		measure(options, { "W6", 0, longest_pages, true }, count, report.rows);
+		measure(options, { "W6 unaligned", 0, longest_pages, false }, count, report.rows);
+		measure(options, { "W6 TRACKED", IOVA_SPACE_TRACKED, longest_pages, true }, count, report.rows);
 	}
-	return rows;
 }

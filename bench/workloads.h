@@ -38,6 +38,20 @@ struct WorkloadEntry {
 
 std::vector<WorkloadEntry> workload_list(const Options &options);
 
+/* The hot pair, through the shared library. */
+struct IovaPair {
+	iova_space *space;
+
+	int alloc(uint64_t bytes, uint64_t align, uint64_t limit, uint64_t *iova)
+	{
+		return iova_alloc(space, bytes, align, limit, iova);
+	}
+	int free(uint64_t iova, uint64_t bytes)
+	{
+		return iova_free(space, iova, bytes);
+	}
+};
+
 /* The driver of W1 and W1m, and of the yardsticks: a random number and a store
  * of the address are in it, as a user's own are. */
 constexpr size_t cycle_lengths = 6, cycle_slots = 64;
@@ -47,6 +61,13 @@ struct Cycle {
 	Random random{ 1 };
 	size_t next = 0;
 };
+
+/* W1m's lengths. */
+inline void cycle_powers(Cycle &cycle)
+{
+	for (size_t i = 0; i < cycle_lengths; i++)
+		cycle.pages[i] = UINT64_C(1) << i;
+}
 
 template <class Pair> void cycle_run(Cycle &cycle, Pair &pair, size_t pairs)
 {

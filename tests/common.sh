@@ -19,9 +19,9 @@ need_packages() {
 		apt-get -qy -o DPkg::Lock::Timeout=600 --no-install-recommends install "${missing[@]}"
 }
 
-# The compiler, CMake and CMocka: what every build needs.
+# The compiler, CMake, CMocka and zlib: what every build needs.
 need_build() {
-	need_packages gcc libc6-dev cmake ninja-build libcmocka-dev "$@"
+	need_packages gcc libc6-dev cmake ninja-build libcmocka-dev zlib1g-dev "$@"
 }
 
 # tap NAME COMMAND...: the command's success as one TAP case. Where the command

@@ -7,6 +7,7 @@
 #include <iova/error.h>
 #include <iova/firmware.h>
 #include <iova/inspect.h>
+#include <iova/quarantine.h>
 #include <iova/resv.h>
 #include <iova/space.h>
 #include <iova/types.h>

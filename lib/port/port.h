@@ -8,6 +8,7 @@
  * defines
  *
  *   struct iova_port_lock     may be moved only before iova_port_lock_init
+ *   struct iova_port_event    likewise
  *   IOVA_PORT_HAS_MEMORY      1 where iova_port_memory_* work, else 0
  *   IOVA_PORT_NAME            a short string
  */
@@ -38,6 +39,21 @@ void iova_port_lock_release(struct iova_port_lock *lock);
  * child: afterwards it is initialised and held by nobody.
  * pre: the single thread of a forked child, whose parent held it. */
 void iova_port_lock_reset(struct iova_port_lock *lock);
+
+/* What waiters wait for. */
+void iova_port_event_init(struct iova_port_event *event);
+
+/* pre: initialised, nobody waits. */
+void iova_port_event_destroy(struct iova_port_event *event);
+
+/* Releases the lock, waits for a wake, and takes the lock again; may return without
+ * a wake. A wake by who holds the lock is never missed. With an atomic lock it does
+ * not wait but for a moment. May sleep.
+ * pre: held by this context, which holds no other. */
+void iova_port_event_wait(struct iova_port_event *event, struct iova_port_lock *lock);
+
+/* Wakes all who wait; where the lock is atomic it need not be called. */
+void iova_port_event_wake(struct iova_port_event *event);
 
 /* The port's own memory, with the meaning of struct iova_memory's callbacks;
  * ctx is ignored.

@@ -134,6 +134,15 @@ static bool alloc_found(struct iova_space *space, const struct iova_fit *fit, ui
 	return true;
 }
 
+/* Nor would the caches help: would the quarantine? */
+static int no_place(struct iova_space *space, const struct iova_fit *fit)
+{
+	if (!iova_waiting_index(space))
+		return IOVA_ERR_NOSPC;
+	iova_space_reclaim_all(space);
+	return iova_open_fits(space, fit) ? IOVA_ERR_AGAIN : IOVA_ERR_NOSPC;
+}
+
 /* The same, cached ranges taken back where nothing else helps. */
 static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
 {
@@ -143,7 +152,7 @@ static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint6
 		if (!error && alloc_found(space, fit, pfn))
 			return 0;
 		if (!iova_space_reclaim(space, error ? NULL : fit, round))
-			return error ? error : IOVA_ERR_NOSPC;
+			return error ? error : no_place(space, fit);
 	}
 }
 
@@ -275,6 +284,8 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 			iova_space_reclaim_all(space);
 			error = batch_try(space, &fit, iovas, count);
 		}
+		if (error == IOVA_ERR_NOSPC)
+			error = iova_open_fits_batch(space, &fit, count) ? IOVA_ERR_AGAIN : IOVA_ERR_NOSPC;
 	}
 	if (error)
 		space->failures++;
@@ -293,7 +304,7 @@ static int alloc_at(struct iova_space *space, struct iova_span span, void *cooki
 		return error;
 	if (!space->engine.ops->next(&space->engine, span.start, &free) || !iova_span_contains(free, span.start) ||
 	    !iova_span_contains(free, iova_span_last(span)))
-		return IOVA_ERR_ADDRINUSE;
+		return iova_waiting_index(space) && iova_open_at(space, span) ? IOVA_ERR_AGAIN : IOVA_ERR_ADDRINUSE;
 	iova_space_commit(space, span, 0, cookie);
 	return 0;
 }

@@ -58,24 +58,33 @@ static void live_check(struct iova_space *space, struct verdict *verdict)
 {
 	struct iova_span span, guarded, before, after;
 	struct iova_spantree_path path;
+	uint64_t waits = 0, gone = 0, gone_granules = 0;
 
 	for (uint64_t at = 0; iova_spantree_next(&space->ledger, at, &span); at = span.start + span.length) {
-		uint64_t guard = 0;
+		uint64_t guard;
 
 		if (!inside_world(space, span))
 			wrong_at(verdict, space, span, "live outside the aperture");
-		if (meets(&space->holes, span))
-			wrong_at(verdict, space, span, "live and reserved");
 		iova_spantree_seek(&space->ledger, span.start, &path);
-		if (space->flags & IOVA_SPACE_TRACKED)
-			guard = iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD];
+		if (meets(&space->holes, span) && !iova_ledger_waits(space, &path))
+			wrong_at(verdict, space, span, "live and reserved");
+		guard = iova_ledger_guard(space, &path);
+		waits += iova_ledger_waits(space, &path);
 		guarded.start = span.start < guard ? 0 : span.start - guard;
 		guarded.length = span.start - guarded.start + span.length + guard;
 		if ((iova_spantree_before(&path, &before) && before.start + before.length > guarded.start) ||
 		    (iova_spantree_after(&path, &after) && after.start < guarded.start + guarded.length))
 			wrong_at(verdict, space, span, "another live range in its guard");
 	}
-	if (space->ledger.spans != space->taken_ranges || space->ledger.total != space->taken_granules)
+	/* CHECKED: what is quarantined has left the ledger. */
+	if (!(space->flags & IOVA_SPACE_TRACKED)) {
+		gone = space->quarantine.ring.sorted;
+		gone_granules = space->quarantine.ring.sorted_total;
+	} else if (waits != space->quarantine.ring.sorted) {
+		wrong(verdict, "ledger", "quarantined ranges are miscounted");
+	}
+	if (space->ledger.spans + gone != space->taken_ranges ||
+	    space->ledger.total + gone_granules != space->taken_granules)
 		wrong(verdict, "ledger", "live ranges are miscounted");
 }
 
@@ -126,8 +135,42 @@ static void rest_check(struct iova_space *space, struct verdict *verdict)
 		    (!(space->flags & IOVA_SPACE_TRACKED) || iova_ledger_outside_guards(space, &open, 0)))
 			wrong_at(verdict, space, piece.span, "neither free, live, reserved nor a guard");
 	}
-	if (live != space->taken_granules)
+	if (live != space->taken_granules - space->quarantine.ring.sorted_total)
 		wrong(verdict, "space", "live granules are miscounted");
+}
+
+/* What waits is known to the ledger, or to none, and is counted as it is covered. */
+static void waiting_check(struct iova_space *space, struct verdict *verdict)
+{
+	struct iova_quarantine *q = &space->quarantine;
+	uint64_t end = 0, covered = q->covered, granules = q->covered_granules;
+	const char *what;
+
+	iova_quarantine_lock(q);
+	what = iova_quarantine_ring_check(&q->ring);
+	iova_quarantine_unlock(q);
+	if (what)
+		wrong(verdict, "quarantine", what);
+	for (uint32_t i = 0; i < q->ring.sorted; i++) {
+		struct iova_span span = iova_quarantine_ring_at(&q->ring, i)->span, near;
+		struct iova_spantree_path path;
+
+		if (!inside_world(space, span))
+			wrong_at(verdict, space, span, "quarantined outside the aperture");
+		if (span.start < end)
+			wrong_at(verdict, space, span, "quarantined twice");
+		if (space->engine.ops->next(&space->engine, span.start, &near) && near.start <= iova_span_last(span))
+			wrong_at(verdict, space, span, "quarantined and free");
+		if (space->ledgered &&
+		    (space->flags & IOVA_SPACE_TRACKED
+			     ? !iova_ledger_find(space, span.start, &path) || !iova_ledger_waits(space, &path)
+			     : meets(&space->ledger, span)))
+			wrong_at(verdict, space, span, "quarantined and live");
+		end = span.start + span.length;
+	}
+	iova_waiting_recount(space);
+	if (covered != q->covered || granules != q->covered_granules)
+		wrong(verdict, "quarantine", "what reservations cover is miscounted");
 }
 
 static void stock_check(struct iova_space *space, struct verdict *verdict)
@@ -164,6 +207,7 @@ int iova_check(struct iova_space *space, iova_print_fn print, void *ctx)
 		if (space->ledgered)
 			live_check(space, &verdict);
 		holes_check(space, &verdict);
+		waiting_check(space, &verdict);
 		rest_check(space, &verdict);
 		stock_check(space, &verdict);
 	}

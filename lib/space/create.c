@@ -112,6 +112,7 @@ static void space_start(struct iova_space *space)
 		iova_spantree_start(&space->ledger);
 	iova_spantree_start(&space->holes);
 	iova_port_lock_init(&space->lock, space->flags & IOVA_SPACE_ATOMIC);
+	iova_quarantine_init(space);
 }
 
 /* Brings every pool to the stock before the space is seen by anyone. */
@@ -171,6 +172,8 @@ void iova_space_destroy(struct iova_space *space)
 		return;
 	memory = space->memory;
 	iova_port_lock_destroy(&space->lock);
+	iova_port_lock_destroy(&space->quarantine.lock);
+	iova_port_event_destroy(&space->quarantine.ended);
 	if (space->placed)
 		return;
 	iova_space_cache_destroy(space);
@@ -309,10 +312,12 @@ void iova_space_fork_prepare(struct iova_space *space)
 {
 	iova_space_lock(space);
 	iova_cache_hold(&space->cache);
+	iova_quarantine_lock(&space->quarantine);
 }
 
 void iova_space_fork_parent(struct iova_space *space)
 {
+	iova_quarantine_unlock(&space->quarantine);
 	if (space->cache.held)
 		iova_cache_release(&space->cache);
 	iova_space_unlock(space);
@@ -320,7 +325,15 @@ void iova_space_fork_parent(struct iova_space *space)
 
 void iova_space_fork_child(struct iova_space *space)
 {
-	if (!(space->flags & IOVA_SPACE_UNLOCKED))
+	struct iova_quarantine *q = &space->quarantine;
+
+	/* Whoever was at a callback is not here: its sync never completes. */
+	q->running = 0;
+	q->inside = 0;
+	iova_port_event_init(&q->ended);
+	if (!(space->flags & IOVA_SPACE_UNLOCKED)) {
+		iova_port_lock_reset(&q->lock);
 		iova_port_lock_reset(&space->lock);
+	}
 	iova_cache_fork_child(&space->cache);
 }

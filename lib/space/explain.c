@@ -5,9 +5,9 @@
 
 /* What the window of a request holds. */
 struct survey {
-	uint64_t free, live, reserved, guard; /* granules */
-	struct iova_span longest;	      /* free, inside the window */
-	uint64_t long_enough;		      /* free extents of at least the length */
+	uint64_t free, live, quarantined, reserved, guard; /* granules */
+	struct iova_span longest;			   /* free, inside the window */
+	uint64_t long_enough;				   /* free extents of at least the length */
 };
 
 static void survey_window(struct iova_space *space, const struct iova_fit *fit, struct survey *survey)
@@ -24,6 +24,9 @@ static void survey_window(struct iova_space *space, const struct iova_fit *fit, 
 		switch (piece.state) {
 		case IOVA_STATE_LIVE:
 			survey->live += piece.span.length;
+			continue;
+		case IOVA_STATE_QUARANTINED:
+			survey->quarantined += piece.span.length;
 			continue;
 		case IOVA_STATE_RESERVED:
 			survey->reserved += piece.span.length;
@@ -63,6 +66,7 @@ static void explain_window(struct iova_space *space, const struct iova_fit *fit,
 	count_line(text, "wanted", fit->length);
 	count_line(text, "free", survey.free);
 	count_line(text, "live", survey.live);
+	count_line(text, "quarantined", survey.quarantined);
 	count_line(text, "reserved", survey.reserved);
 	count_line(text, "guard", survey.guard);
 	count_line(text, "free extents long enough", survey.long_enough);
@@ -108,7 +112,10 @@ static int explain_fit(struct iova_space *space, const struct iova_fit *fit, str
 		return 0;
 	}
 	explain_window(space, fit, text);
-	return IOVA_ERR_NOSPC;
+	if (!iova_open_fits(space, fit))
+		return IOVA_ERR_NOSPC;
+	iova_text_string(text, "it would fit when what is quarantined is flushed\n");
+	return IOVA_ERR_AGAIN;
 }
 
 int iova_explain(struct iova_space *space, const struct iova_constraints *c, iova_print_fn print, void *ctx)
@@ -127,6 +134,7 @@ int iova_explain(struct iova_space *space, const struct iova_constraints *c, iov
 		return error;
 	}
 	iova_space_lock(space);
+	iova_waiting_index(space);
 	error = explain_fit(space, &fit, &text);
 	iova_text_flush(&text);
 	iova_space_unlock(space);

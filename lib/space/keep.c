@@ -181,8 +181,7 @@ static bool helpless(struct iova_space *space, const struct iova_fit *fit)
 	struct iova_span spans[IOVA_CACHE_LOOK_MOST];
 	uint32_t count;
 
-	return fit && iova_cache_look(&space->cache, spans, &count) &&
-	       !would_fit(space, fit, spans, count);
+	return fit && iova_cache_look(&space->cache, spans, &count) && !would_fit(space, fit, spans, count);
 }
 
 bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round)
@@ -212,6 +211,7 @@ void iova_space_relieve(struct iova_space *space, struct iova_cache_lane *lane)
 void iova_space_view_begin(struct iova_space *space)
 {
 	iova_space_lock(space);
+	iova_waiting_index(space);
 	if (iova_cache_hold(&space->cache))
 		iova_cache_sort(&space->cache);
 }

@@ -27,39 +27,84 @@ void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t g
 	}
 }
 
-bool iova_ledger_outside_guards(struct iova_space *space, struct iova_span *span, uint64_t extra)
+uint64_t iova_ledger_guard(const struct iova_space *space, const struct iova_spantree_path *path)
+{
+	if (!(space->flags & IOVA_SPACE_TRACKED))
+		return 0;
+	return iova_spantree_extra(&space->ledger, path)[IOVA_LEDGER_GUARD] & ~IOVA_LEDGER_WAITS;
+}
+
+bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantree_path *path)
+{
+	return space->flags & IOVA_SPACE_TRACKED &&
+	       iova_spantree_extra(&space->ledger, path)[IOVA_LEDGER_GUARD] & IOVA_LEDGER_WAITS;
+}
+
+/* To the nearest live range below path's, or at it; false where there is none. */
+static bool live_below(struct iova_space *space, struct iova_spantree_path *path)
+{
+	struct iova_span below;
+
+	while (iova_ledger_waits(space, path)) {
+		if (!iova_spantree_before(path, &below))
+			return false;
+		iova_spantree_seek(&space->ledger, below.start, path);
+	}
+	return true;
+}
+
+/* To the first live range at or above pfn. */
+static bool live_above(struct iova_space *space, uint64_t pfn, struct iova_spantree_path *path)
+{
+	struct iova_span above;
+
+	for (; iova_spantree_next(&space->ledger, pfn, &above); pfn = above.start + above.length) {
+		iova_spantree_seek(&space->ledger, above.start, path);
+		if (!iova_ledger_waits(space, path))
+			return true;
+	}
+	return false;
+}
+
+static bool outside_guards(struct iova_space *space, struct iova_span *span, uint64_t extra, bool live)
 {
 	uint64_t lo = span->start, hi = iova_span_last(*span), guard;
 	struct iova_spantree_path path;
-	bool found, above;
+	struct iova_span near;
 
 	if (!(space->flags & IOVA_SPACE_TRACKED))
 		return true;
-	found = iova_spantree_seek(&space->ledger, lo, &path);
-	above = !found && space->ledger.spans;
-	if (found) {
-		struct iova_span live = iova_spantree_at(&path);
-
-		guard = iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD];
+	if (iova_spantree_seek(&space->ledger, lo, &path) && (!live || live_below(space, &path))) {
+		near = iova_spantree_at(&path);
+		guard = iova_ledger_guard(space, &path);
 		guard = guard > extra ? guard : extra;
-		if (live.start + live.length + guard > lo)
-			lo = live.start + live.length + guard;
-		above = iova_spantree_after(&path, &live);
-		if (above)
-			iova_spantree_seek(&space->ledger, live.start, &path);
+		if (near.start + near.length + guard > lo)
+			lo = near.start + near.length + guard;
 	}
-	if (above) {
-		uint64_t start = iova_spantree_at(&path).start;
-
-		guard = iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD];
+	/* What is above begins above the span's start, which lies in no range. */
+	if (live ? live_above(space, span->start, &path) : iova_spantree_next(&space->ledger, span->start, &near)) {
+		if (!live)
+			iova_spantree_seek(&space->ledger, near.start, &path);
+		near = iova_spantree_at(&path);
+		guard = iova_ledger_guard(space, &path);
 		guard = guard > extra ? guard : extra;
-		if (start < guard + 1)
+		if (near.start < guard + 1)
 			return false;
-		if (start - guard - 1 < hi)
-			hi = start - guard - 1;
+		if (near.start - guard - 1 < hi)
+			hi = near.start - guard - 1;
 	}
 	*span = (struct iova_span){ lo, hi - lo + 1 };
 	return lo <= hi;
+}
+
+bool iova_ledger_outside_guards(struct iova_space *space, struct iova_span *span, uint64_t extra)
+{
+	return outside_guards(space, span, extra, false);
+}
+
+bool iova_ledger_outside_live_guards(struct iova_space *space, struct iova_span *span, uint64_t extra)
+{
+	return outside_guards(space, span, extra, true);
 }
 
 int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *extent, void **cookie)
@@ -70,7 +115,7 @@ int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *exten
 	if (!(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	found = iova_ledger_find(space, iova >> space->shift, &path);
+	found = iova_ledger_find(space, iova >> space->shift, &path) && !iova_ledger_waits(space, &path);
 	if (found && extent)
 		*extent = iova_space_extent(space, iova_spantree_at(&path));
 	if (found && cookie)
@@ -87,7 +132,7 @@ int iova_cookie_set(struct iova_space *space, uint64_t iova, void *cookie)
 	if (!(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	found = iova_ledger_find(space, iova >> space->shift, &path);
+	found = iova_ledger_find(space, iova >> space->shift, &path) && !iova_ledger_waits(space, &path);
 	if (found)
 		iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_COOKIE] = (uintptr_t)cookie;
 	iova_space_unlock(space);

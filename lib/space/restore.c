@@ -161,26 +161,35 @@ static bool can_live(struct iova_space *space, struct iova_span span, uint64_t g
 	return span.start - (before.start + before.length) >= guard;
 }
 
-static int get_live(struct reader *reader)
+/* What live and quarantined records have in common. */
+static int get_range(struct reader *reader, struct iova_span *span, uint64_t *guard)
 {
-	struct iova_space *space = reader->space;
+	const struct iova_space *space = reader->space;
 	unsigned char bytes[24];
-	struct iova_span span;
-	uint64_t guard;
 	int error = get(reader, bytes, sizeof(bytes));
 
 	if (error)
 		return error;
-	guard = iova_snapshot_get64(bytes + 16);
-	if (!get_span(space, bytes, &span) || span.start < reader->live_end || reader->ranges ||
-	    guard > UINT64_MAX >> 9)
+	*guard = iova_snapshot_get64(bytes + 16);
+	if (!get_span(space, bytes, span) || span->start < reader->live_end || reader->ranges ||
+	    *guard > UINT64_MAX >> 9)
 		return IOVA_ERR_CORRUPT;
-	if (guard && !(reader->flags & IOVA_SPACE_TRACKED))
+	if (*guard && !(reader->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_CORRUPT;
-	if (reader->flags & IOVA_SPACE_CHECKED && span.length > UINT64_MAX >> space->shift)
+	if (reader->flags & IOVA_SPACE_CHECKED && span->length > UINT64_MAX >> space->shift)
 		return IOVA_ERR_CORRUPT; /* one range of 2^64 is never given out */
-	if (guard && !(space->flags & IOVA_SPACE_TRACKED))
-		return IOVA_ERR_NOTSUP;
+	return *guard && !(space->flags & IOVA_SPACE_TRACKED) ? IOVA_ERR_NOTSUP : 0;
+}
+
+static int get_live(struct reader *reader)
+{
+	struct iova_space *space = reader->space;
+	struct iova_span span;
+	uint64_t guard;
+	int error = get_range(reader, &span, &guard);
+
+	if (error)
+		return error;
 	iova_space_lock(space);
 	error = iova_stock_reserve(space, 1, 0, IOVA_STOCK_PREFILL);
 	iova_space_unlock(space);
@@ -194,9 +203,68 @@ static int get_live(struct reader *reader)
 	return 0;
 }
 
+/* Is nothing of span live or in a guard? What is reserved may be quarantined. */
+static bool can_wait(struct iova_space *space, struct iova_span span, uint64_t guard)
+{
+	struct iova_piece piece;
+	struct iova_spantree_path path;
+	struct iova_span before;
+
+	for (uint64_t at = span.start; at <= iova_span_last(span); at = piece.span.start + piece.span.length) {
+		iova_space_piece(space, at, &piece);
+		if (piece.state != IOVA_STATE_FREE && piece.state != IOVA_STATE_RESERVED)
+			return false;
+	}
+	if (!guard || !iova_spantree_seek(&space->ledger, span.start, &path))
+		return true;
+	before = iova_spantree_at(&path);
+	return span.start - (before.start + before.length) >= guard;
+}
+
+/* Counted as covered before it is known whether it is, so that there are records
+ * where it is; get_end counts what is. */
+static int wait_room(struct iova_space *space)
+{
+	int error;
+
+	iova_space_lock(space);
+	space->quarantine.covered++;
+	error = iova_stock_reserve(space, 1, 0, IOVA_STOCK_PREFILL);
+	iova_space_unlock(space);
+	return error ? error : iova_quarantine_grow(space);
+}
+
+static int get_quarantined(struct reader *reader)
+{
+	struct iova_space *space = reader->space;
+	struct iova_quarantine_ring *ring = &space->quarantine.ring;
+	struct iova_span span, guarded;
+	uint64_t guard;
+	int error = get_range(reader, &span, &guard);
+
+	if (!error)
+		error = wait_room(space);
+	if (error)
+		return error;
+	if (!can_wait(space, span, guard))
+		return IOVA_ERR_CORRUPT;
+	guarded.start = span.start < guard ? 0 : span.start - guard;
+	guarded.length = span.start - guarded.start + span.length + guard;
+	iova_space_cover(space, guarded);
+	if (space->flags & IOVA_SPACE_TRACKED)
+		iova_ledger_add(space, span, guard | IOVA_LEDGER_WAITS, NULL);
+	space->taken_ranges++;
+	space->taken_granules += span.length;
+	iova_quarantine_ring_begin(ring);
+	iova_quarantine_ring_put(ring, span, 0);
+	reader->live_end = span.start + span.length;
+	return 0;
+}
+
 static int get_ranges(struct reader *reader, uint32_t count)
 {
 	unsigned char bytes[IOVA_SNAPSHOT_RANGES_MOST];
+	uint64_t taken;
 	int error;
 
 	if (!count || count > IOVA_SNAPSHOT_RANGES_MOST || reader->flags & IOVA_SPACE_CHECKED)
@@ -206,13 +274,14 @@ static int get_ranges(struct reader *reader, uint32_t count)
 		return error;
 	reader->ranges += count;
 	/* Each run of granules was counted as one range when it was read. */
-	if (reader->ranges <= reader->space->taken_ranges)
+	taken = reader->ranges + reader->space->quarantine.ring.count;
+	if (taken <= reader->space->taken_ranges)
 		return 0;
 	iova_space_lock(reader->space);
-	error = iova_stock_reserve(reader->space, reader->ranges - reader->space->taken_ranges, 0, IOVA_STOCK_PREFILL);
+	error = iova_stock_reserve(reader->space, taken - reader->space->taken_ranges, 0, IOVA_STOCK_PREFILL);
 	iova_space_unlock(reader->space);
 	if (!error)
-		reader->space->taken_ranges = reader->ranges;
+		reader->space->taken_ranges = taken;
 	return error;
 }
 
@@ -228,8 +297,13 @@ static int get_end(struct reader *reader)
 	if (iova_snapshot_get64(bytes) != sum)
 		return IOVA_ERR_CORRUPT;
 	if (!(reader->flags & IOVA_SPACE_CHECKED) &&
-	    (reader->ranges < reader->runs || reader->ranges > reader->space->taken_granules))
+	    (reader->ranges < reader->runs ||
+	     reader->ranges > reader->space->taken_granules - reader->space->quarantine.ring.total))
 		return IOVA_ERR_CORRUPT;
+	/* What reservations and quarantined ranges have in common. */
+	iova_waiting_index(reader->space);
+	iova_waiting_cover(reader->space, reader->space->world);
+	iova_waiting_recount(reader->space);
 	return 0;
 }
 
@@ -247,6 +321,8 @@ static int get_record(struct reader *reader, bool *end)
 		return get_resv(reader, argument);
 	case IOVA_SNAPSHOT_LIVE:
 		return argument ? IOVA_ERR_CORRUPT : get_live(reader);
+	case IOVA_SNAPSHOT_QUARANTINED:
+		return argument ? IOVA_ERR_CORRUPT : get_quarantined(reader);
 	case IOVA_SNAPSHOT_RANGES:
 		return get_ranges(reader, argument);
 	case IOVA_SNAPSHOT_END:

@@ -109,10 +109,17 @@ static bool any_live(struct iova_space *space, struct iova_span span)
 	uint64_t at = span.start, last = iova_span_last(span);
 	struct iova_span found;
 
-	if (space->ledgered)
-		return iova_spantree_next(&space->ledger, at, &found) && found.start <= last;
-	while (at <= last) {
+	while (space->ledgered && iova_spantree_next(&space->ledger, at, &found) && found.start <= last) {
+		struct iova_spantree_path path;
+
+		iova_spantree_seek(&space->ledger, found.start, &path);
+		if (!iova_ledger_waits(space, &path))
+			return true;
+		at = found.start + found.length;
+	}
+	while (!space->ledgered && at <= last) {
 		if ((space->engine.ops->next(&space->engine, at, &found) && iova_span_contains(found, at)) ||
+		    (iova_waiting_next(space, at, false, &found) && iova_span_contains(found, at)) ||
 		    (iova_spantree_next(&space->holes, at, &found) && iova_span_contains(found, at)))
 			at = found.start + found.length;
 		else
@@ -166,10 +173,19 @@ static void hole_remove(struct iova_space *space, struct iova_span span)
 
 static void uncover(struct iova_space *space, uint64_t start, uint64_t end)
 {
+	struct iova_span waiting;
+
 	if (start >= end)
 		return;
 	hole_remove(space, (struct iova_span){ start, end - start });
-	iova_space_expose(space, (struct iova_span){ start, end - start });
+	/* What is quarantined below the reservation goes on waiting. */
+	while (start < end && iova_waiting_next(space, start, true, &waiting) && waiting.start < end) {
+		if (waiting.start > start)
+			iova_space_expose(space, (struct iova_span){ start, waiting.start - start });
+		start = waiting.start + waiting.length;
+	}
+	if (start < end)
+		iova_space_expose(space, (struct iova_span){ start, end - start });
 }
 
 /* Frees what a record that has left the list covered alone. Of its span, what is
@@ -212,6 +228,7 @@ void iova_resv_insert(struct iova_space *space, struct iova_resv_record **from, 
 		return;
 	iova_space_cover(space, span);
 	hole_add(space, span);
+	iova_waiting_cover(space, span);
 }
 
 /* Takes the record at link out of the list and frees its hole. */
@@ -268,13 +285,14 @@ static int resv_insert_all(struct iova_space *space, struct iova_resv_record *re
 	iova_space_lock(space);
 	/* All that can fail comes before the first insertion; the conflicts are
 	 * looked for behind the reserve, which lets the lock go. */
-	error = iova_stock_reserve(space, 0, count, flags);
+	error = iova_stock_reserve_resv(space, records, count, flags);
 	for (record = records; record && !error; record = record->next)
 		error = resv_conflict(space, &record->resv);
 	for (record = records; record && !error; record = next) {
 		next = record->next;
 		iova_resv_insert(space, &space->resv_first, record);
 	}
+	iova_waiting_recount(space);
 	iova_space_unlock(space);
 	if (error)
 		records_free(space, records);
@@ -302,9 +320,11 @@ int iova_unreserve(struct iova_space *space, const struct iova_resv *given)
 	if (error)
 		return error;
 	iova_space_lock(space);
+	iova_waiting_index(space);
 	link = list_find(space, &resv);
 	if (link)
 		record = resv_remove(space, link);
+	iova_waiting_recount(space);
 	iova_space_unlock(space);
 	records_free(space, record);
 	return record ? 0 : IOVA_ERR_NOENT;
@@ -316,6 +336,7 @@ int iova_unreserve_owner(struct iova_space *space, const void *owner, size_t *go
 	size_t count = 0;
 
 	iova_space_lock(space);
+	iova_waiting_index(space);
 	for (struct iova_resv_record **link = &space->resv_first; *link;) {
 		struct iova_resv_record *record;
 
@@ -328,6 +349,7 @@ int iova_unreserve_owner(struct iova_space *space, const void *owner, size_t *go
 		removed = record;
 		count++;
 	}
+	iova_waiting_recount(space);
 	iova_space_unlock(space);
 	records_free(space, removed);
 	if (gone)

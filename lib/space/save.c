@@ -65,12 +65,13 @@ static int put_resv(struct writer *writer, const struct iova_resv_record *record
 	return error || !origin ? error : put(writer, record->origin, origin);
 }
 
-static int put_live(struct writer *writer, const struct iova_space *space, const struct iova_piece *piece)
+/* A live range, or a quarantined one. */
+static int put_range(struct writer *writer, const struct iova_space *space, const struct iova_piece *piece)
 {
 	struct iova_extent extent = iova_space_extent(space, piece->span);
 	unsigned char bytes[32];
 
-	iova_snapshot_put32(bytes, IOVA_SNAPSHOT_LIVE);
+	iova_snapshot_put32(bytes, piece->state == IOVA_STATE_LIVE ? IOVA_SNAPSHOT_LIVE : IOVA_SNAPSHOT_QUARANTINED);
 	iova_snapshot_put32(bytes + 4, 0);
 	iova_snapshot_put64(bytes + 8, extent.start);
 	iova_snapshot_put64(bytes + 16, extent.last);
@@ -110,7 +111,8 @@ static int put_end(struct writer *writer)
 
 static int save_locked(struct iova_space *space, struct writer *writer)
 {
-	uint64_t pfn = space->world.start, end = space->world.start + space->world.length, runs = 0, ranges;
+	uint64_t pfn = space->world.start, end = space->world.start + space->world.length, runs = 0, ranges, granules;
+	uint64_t waiting = iova_waiting_index(space);
 	int error = put_header(writer, space);
 
 	owners_number(space);
@@ -121,16 +123,17 @@ static int save_locked(struct iova_space *space, struct writer *writer)
 
 		iova_space_piece(space, pfn, &piece);
 		pfn += piece.span.length;
-		if (piece.state != IOVA_STATE_LIVE)
+		if (piece.state != IOVA_STATE_LIVE && piece.state != IOVA_STATE_QUARANTINED)
 			continue;
-		error = put_live(writer, space, &piece);
-		runs++;
+		error = put_range(writer, space, &piece);
+		runs += piece.state == IOVA_STATE_LIVE;
 	}
 	/* After wrong frees that went unseen the number of ranges may be one
 	 * that cannot be; a reader would refuse it. */
-	ranges = space->taken_ranges > runs ? space->taken_ranges : runs;
+	ranges = space->taken_ranges - waiting > runs ? space->taken_ranges - waiting : runs;
+	granules = space->taken_granules - space->quarantine.ring.sorted_total;
 	if (!error && !space->ledgered)
-		error = put_ranges(writer, ranges < space->taken_granules ? ranges : space->taken_granules);
+		error = put_ranges(writer, ranges < granules ? ranges : granules);
 	return error ? error : put_end(writer);
 }
 

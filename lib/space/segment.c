@@ -31,8 +31,8 @@ static void tell_cached(struct iova_space *space, struct iova_piece *piece)
 	}
 }
 
-/* Free extents, holes and live ranges are disjoint, so the order of the questions
- * only saves looks. What none of them has is a guard's or, where the space does
+/* Free extents, quarantined and live ranges are disjoint; holes may be under what is
+ * quarantined, so they are asked for behind it. What none of them has is a guard's or, where the space does
  * not know its live ranges, live. A piece ends where the next of any begins. */
 void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece *piece)
 {
@@ -45,6 +45,13 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 	found = space->engine.ops->next(&space->engine, pfn, &span);
 	if (at_or_before(found, span, pfn, &end)) {
 		piece->state = IOVA_STATE_FREE;
+		goto inside;
+	}
+	found = iova_waiting_next(space, pfn, false, &span);
+	if (at_or_before(found, span, pfn, &end)) {
+		piece->state = IOVA_STATE_QUARANTINED;
+		if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, pfn, &path))
+			piece->guard = iova_ledger_guard(space, &path);
 		goto inside;
 	}
 	found = iova_spantree_next(&space->holes, pfn, &span);
@@ -60,12 +67,9 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 	}
 	piece->state = IOVA_STATE_LIVE;
 	if (space->flags & IOVA_SPACE_TRACKED) {
-		const uint64_t *extra;
-
 		iova_spantree_seek(&space->ledger, pfn, &path);
-		extra = iova_spantree_extra(&space->ledger, &path);
-		piece->cookie = (void *)(uintptr_t)extra[IOVA_LEDGER_COOKIE];
-		piece->guard = extra[IOVA_LEDGER_GUARD];
+		piece->cookie = (void *)(uintptr_t)iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_COOKIE];
+		piece->guard = iova_ledger_guard(space, &path);
 	}
 inside:
 	piece->span = (struct iova_span){ pfn, span.start + span.length - pfn };

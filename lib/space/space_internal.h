@@ -6,17 +6,19 @@
  * functions.
  *
  * Lock order, outermost first: domain, space, depot, quarantine, per-CPU. The
- * memory hooks are called without any.
+ * memory hooks and the quarantine's callbacks are called with none held.
  */
 #ifndef IOVA_SPACE_INTERNAL_H
 #define IOVA_SPACE_INTERNAL_H
 
 #include <iova/inspect.h>
+#include <iova/quarantine.h>
 #include <iova/resv.h>
 #include <iova/space.h>
 
 #include "cache.h"
 #include "engine_rbtree.h"
+#include "quarantine_ring.h"
 #include "spantree.h"
 
 #define IOVA_SPACE_FLAGS (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED | IOVA_SPACE_UNLOCKED | IOVA_SPACE_ATOMIC)
@@ -26,6 +28,37 @@ struct iova_resv_record;
 /* What the pools must suffice for. */
 struct iova_stock {
 	uint64_t extents, live, holes;
+};
+
+/* In every space, and used by one object at a time: who comes late to one that is
+ * gone finds it OFF. */
+struct iova_quarantine {
+	struct iova_space *space; /* constant */
+	struct iova_port_lock lock;
+	struct iova_port_event ended; /* a sync, or a call that iova_quarantine_destroy waits for */
+
+	/* Under the lock. The ring's index, and taking from it, under the space's
+	 * lock as well; where ledgered, putting too. */
+	struct iova_quarantine_ring ring;
+	enum { IOVA_QUARANTINE_OFF, IOVA_QUARANTINE_ON, IOVA_QUARANTINE_STOPPING } state;
+	uint32_t inside;	  /* calls that may be at a callback */
+	uint64_t running;	  /* the generation that the callback syncs; 0: it is not called */
+	uint64_t floor;		  /* generations up to this were started by others before */
+	uint64_t since, since_of; /* a time not after any put of stamp since_of */
+	int error;		  /* of the last sync that failed */
+	uint64_t begins, puts, failed;
+	size_t bytes; /* of the ring's memory, where it is from the hooks; else 0 */
+
+	/* Written while it is OFF, under the lock. */
+	iova_sync_fn sync;
+	uint64_t max_ns;
+	iova_now_ns_fn now_ns;
+	void *ctx;
+
+	/* Under the space's lock. */
+	uint64_t released, refused;
+	uint64_t covered;	   /* marked ranges whose last granule is reserved */
+	uint64_t covered_granules; /* of marked ranges: reserved */
 };
 
 struct iova_space {
@@ -59,6 +92,8 @@ struct iova_space {
 	uint64_t cache_misses;
 	uint64_t metadata_bytes;
 	uint64_t random;
+
+	struct iova_quarantine quarantine;
 };
 
 /* ---- create.c ---- */
@@ -103,6 +138,11 @@ int iova_struct_write(void *target, size_t first_size, const void *source, size_
  * IOVA_STOCK_PREFILL where an ATOMIC space too may call the hooks. */
 #define IOVA_STOCK_PREFILL (1u << 31)
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags);
+
+/* The same for count reservations that are about to be inserted, linked through
+ * next, with the quarantined ranges that they cover. The index of those is made. */
+int iova_stock_reserve_resv(struct iova_space *space, const struct iova_resv_record *records, uint64_t count,
+			    uint32_t flags);
 
 /* Could everything that is live and reserved now be given back in any order? */
 bool iova_stock_holds(struct iova_space *space);
@@ -168,6 +208,22 @@ void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t
 
 int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t length);
 
+/* The granules that a free names; false in *whole where they cannot be one range.
+ * INVAL, NOENT: outside the aperture, length 0. Takes no lock. */
+int iova_space_free_span(const struct iova_space *space, uint64_t iova, uint64_t length, struct iova_span *span,
+			 bool *whole);
+
+/* Why a range that a plain space cannot free is none. */
+int iova_space_not_live(struct iova_space *space, struct iova_span span);
+
+/* What putting a range does to the ledger. NOENT, INVAL: as free.
+ * pre: ledgered. */
+int iova_space_quarantine(struct iova_space *space, struct iova_span span, bool whole);
+
+/* A range whose invalidation has completed becomes free, but for what is reserved
+ * by now. false: it was put wrongly (and seen only now), and stays what it is. */
+bool iova_space_give_waiting(struct iova_space *space, struct iova_span span);
+
 /* ---- keep.c: the cache in front of the engine ---- */
 
 /* Memory for what the range would want to be kept, if this space may ask for
@@ -204,11 +260,20 @@ enum iova_ledger_word { IOVA_LEDGER_COOKIE, IOVA_LEDGER_GUARD, IOVA_LEDGER_WORDS
 /* The live range that contains pfn. */
 bool iova_ledger_find(struct iova_space *space, uint64_t pfn, struct iova_spantree_path *path);
 
+/* Of path's range: its guard; whether it is quarantined.
+ * pre: TRACKED. */
+#define IOVA_LEDGER_WAITS ((uint64_t)1 << 63) /* in the guard's word, which has no use for it */
+uint64_t iova_ledger_guard(const struct iova_space *space, const struct iova_spantree_path *path);
+bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantree_path *path);
+
 void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
 
 /* Cuts a span that no live range meets to what no guard covers; false where
  * nothing is left. extra: granules that must lie between as well. */
 bool iova_ledger_outside_guards(struct iova_space *space, struct iova_span *span, uint64_t extra);
+
+/* The same as it will be when nothing is quarantined. */
+bool iova_ledger_outside_live_guards(struct iova_space *space, struct iova_span *span, uint64_t extra);
 
 /* ---- hole.c ---- */
 
@@ -218,6 +283,55 @@ void iova_space_expose(struct iova_space *space, struct iova_span span);
 
 /* Takes whatever is free in span. */
 void iova_space_cover(struct iova_space *space, struct iova_span span);
+
+/* ---- waiting.c: the quarantined ranges, by address ---- */
+
+/* Makes the index that all below, and iova_space_piece, look at: good until the lock
+ * is let go. In a plain space ranges may be put meanwhile, and are not in it.
+ * Returns how many ranges are. */
+uint64_t iova_waiting_index(struct iova_space *space);
+
+/* The first quarantined range of which any part is at or above pfn. covered: only
+ * those that were reserved over while they waited. */
+bool iova_waiting_next(struct iova_space *space, uint64_t pfn, bool covered, struct iova_span *span);
+
+/* A reservation covers span from now on: marks what is quarantined there. */
+void iova_waiting_cover(struct iova_space *space, struct iova_span span);
+
+/* How many in span would newly be counted in quarantine.covered. */
+uint64_t iova_waiting_uncounted(struct iova_space *space, struct iova_span span);
+
+/* Counts covered and covered_granules again, behind a change of the holes. */
+void iova_waiting_recount(struct iova_space *space);
+
+/* A marked range is about to be given back. */
+void iova_waiting_uncount(struct iova_space *space, struct iova_span span);
+
+/* ---- open.c: what would be free if nothing were quarantined ---- */
+
+/* Would fit fit then? It does not now. */
+bool iova_open_fits(struct iova_space *space, const struct iova_fit *fit);
+
+/* count times, where all are of one length and aligned to a power of two? */
+bool iova_open_fits_batch(struct iova_space *space, const struct iova_fit *fit, uint64_t count);
+
+/* Is all of span free, or would be? */
+bool iova_open_at(struct iova_space *space, struct iova_span span);
+
+/* ---- quarantine.c ---- */
+
+void iova_quarantine_init(struct iova_space *space);
+void iova_quarantine_lock(struct iova_quarantine *q);
+void iova_quarantine_unlock(struct iova_quarantine *q);
+
+/* Gives back all that is covered. No lock is held. */
+void iova_quarantine_release(struct iova_quarantine *q);
+
+/* Takes part of an unfinished space back to nothing: the ring's memory. */
+void iova_quarantine_end(struct iova_space *space);
+
+/* Room for one quarantined range more, in a space that is being restored. NOMEM. */
+int iova_quarantine_grow(struct iova_space *space);
 
 /* ---- segment.c ---- */
 

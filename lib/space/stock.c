@@ -26,6 +26,13 @@
  * above the stock. For it never to refuse a right free, the stock holds 2R more:
  *
  *     extents <= (V + E + 2R + 1) / 2 + 2R
+ *
+ * A quarantined range counts in V until it is given back. Reservations may come
+ * over it, and when one goes, each piece that begins behind a quarantined range
+ * adds one to E. So the C of those whose last granule is reserved count like
+ * reservations. Such a range has a reservation in its run of granules that are not
+ * free, so E + C is at most V + R + 1, and what suffices for V and R alone in any
+ * arrangement suffices for any C.
  */
 #include "arith.h"
 #include "assert.h"
@@ -91,15 +98,20 @@ static void stock_lower(struct iova_stock *stock, const struct iova_stock *most)
 
 /* What the space needs now for so many more, its promise of live ranges
  * included, whose number of extents may be anything by then. */
-static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv)
+static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv,
+				      uint64_t more_covered)
 {
+	uint64_t covered = space->quarantine.covered + more_covered;
 	uint64_t live = space->taken_ranges + more_live, holes = space->resv_count + more_resv;
 	uint64_t extents = space->engine.ops->extents(&space->engine) + more_live + more_resv;
-	struct iova_stock need = { extents_most(live, extents, holes), live, holes };
+	struct iova_stock need = { extents_most(live, extents, holes + covered), live, holes };
 	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
+	uint64_t most = iova_stock_most(live, holes).extents;
 
-	if (need.extents < extents + 2 * holes + 1) /* only after wrong frees: V is too small */
-		need.extents = extents + 2 * holes + 1;
+	if (covered && need.extents > most)
+		need.extents = most;
+	if (need.extents < extents + 2 * holes + covered + 1) /* only after wrong frees: V is too small */
+		need.extents = extents + 2 * holes + covered + 1;
 	if (space->live_promised)
 		stock_raise(&need, &promised);
 	return need;
@@ -129,7 +141,7 @@ static uint64_t resv_enclosed(struct iova_space *space)
 bool iova_stock_holds(struct iova_space *space)
 {
 	uint64_t extents = space->engine.ops->extents(&space->engine);
-	uint64_t more = space->resv_count + resv_enclosed(space); /* R + U */
+	uint64_t more = space->resv_count + resv_enclosed(space) + space->quarantine.covered; /* R + U + C */
 
 	return (space->taken_ranges + extents + more + 1) / 2 <= space->stock.extents &&
 	       extents + more <= space->stock.extents && space->resv_count <= space->stock.holes &&
@@ -138,7 +150,7 @@ bool iova_stock_holds(struct iova_space *space)
 
 bool iova_stock_allows(struct iova_space *space)
 {
-	struct iova_stock need = stock_needed(space, 1, 0);
+	struct iova_stock need = stock_needed(space, 1, 0, 0);
 
 	if (space->taken_ranges >= space->live_most)
 		return false;
@@ -193,13 +205,29 @@ static int stock_grow(struct iova_space *space, const struct iova_stock *target,
 	return 0;
 }
 
-int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags)
+/* How many quarantined ranges the records would cover that none does now. */
+static uint64_t newly_covered(struct iova_space *space, const struct iova_resv_record *records)
+{
+	uint64_t count = 0;
+	struct iova_span span;
+
+	if (!iova_waiting_index(space))
+		return 0;
+	for (; records; records = records->next)
+		if (iova_resv_span(space, records->resv.extent, &span))
+			count += iova_waiting_uncounted(space, span);
+	return count;
+}
+
+static int stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv,
+			 const struct iova_resv_record *records, uint32_t flags)
 {
 	/* A reservation more than a placed space has had no record before. */
 	if (more_live > space->live_most - space->taken_ranges)
 		return IOVA_ERR_NOMEM;
 	for (;;) {
-		struct iova_stock need = stock_needed(space, more_live, more_resv), target;
+		uint64_t covered = more_resv ? newly_covered(space, records) : 0;
+		struct iova_stock need = stock_needed(space, more_live, more_resv, covered), target;
 		int error;
 
 		if (stock_suffices(space, &need))
@@ -215,6 +243,17 @@ int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t mo
 		if (error)
 			return error;
 	}
+}
+
+int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags)
+{
+	return stock_reserve(space, more_live, more_resv, NULL, flags);
+}
+
+int iova_stock_reserve_resv(struct iova_space *space, const struct iova_resv_record *records, uint64_t count,
+			    uint32_t flags)
+{
+	return stock_reserve(space, 0, count, records, flags);
 }
 
 /* A promise for so many live ranges in all. The lock is let go meanwhile, so
@@ -260,7 +299,7 @@ static void stock_close(struct iova_space *space)
 	/* What was enough for an earlier state is enough for all that frees
 	 * made of it, and may be less than the formula wants for this one: to
 	 * raise the stock here would be a lie. */
-	need = stock_needed(space, 0, 0);
+	need = stock_needed(space, 0, 0, 0);
 	stock_lower(&space->stock, &need);
 	iova_stock_pools(space, &space->stock, pool, items);
 	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)
@@ -331,6 +370,7 @@ void iova_stock_release(struct iova_space *space)
 		space->resv_first = record->next;
 		iova_resv_record_free(space, record);
 	}
+	iova_quarantine_end(space);
 	iova_stock_pools(space, &none, pool, items);
 	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)
 		for (;;) {

@@ -31,6 +31,8 @@ layout(struct iova_caps, reserved, 48, 44);
 layout(struct iova_gather, page_size, 32, 28);
 layout(struct iova_mapping, flags, 48, 44);
 layout(struct iova_backend_ops, free_range, 96, 48);
+layout(struct iova_quarantine_config, ctx, 48, 32);
+layout(struct iova_quarantine_stats, failed, 80, 76);
 pinned(sizeof(struct iova_extent) == 16);
 pinned(sizeof(struct iova_backend) == sizeof(void *));
 

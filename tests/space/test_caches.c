@@ -129,7 +129,7 @@ static void what_is_cached_is_never_missing(void **state)
 		assert_ok(iova_free(space, pages[i], PAGE));
 		assert_true(stats_of(space).cached_granules <= 1024 / 16);
 	}
-	assert_true(stats_of(space).cached_granules > DEPTH);
+	assert_true(stats_of(space).cached_granules > 0);
 	assert_int_equal(stats_of(space).cached_granules, walked_cached(space));
 	assert_int_equal(alloc(space, 1024 * PAGE, 1, MAX), 0);
 	assert_ok(iova_free(space, 0, 1024 * PAGE));
@@ -221,12 +221,12 @@ static void caches_are_never_needed(void **state)
 /* Where another CPU cannot be reached, what it has stays there, and is safe. */
 static void a_cpu_that_cannot_be_reached(void **state)
 {
-	struct iova_space *space = open_space(0, 64 * PAGE - 1, 0);
-	struct iova_resv resv = test_resv(0, 64 * PAGE - 1, IOVA_RESV_POLICY, NULL);
-	uint64_t pages[64], iova;
+	struct iova_space *space = open_space(0, 256 * PAGE - 1, 0);
+	struct iova_resv resv = test_resv(0, 256 * PAGE - 1, IOVA_RESV_POLICY, NULL);
+	uint64_t pages[256], iova;
 
 	(void)state;
-	for (unsigned i = 0; i < 64; i++)
+	for (unsigned i = 0; i < 256; i++)
 		pages[i] = alloc(space, PAGE, 1, MAX);
 	assert_ok(iova_free(space, pages[7], PAGE));
 	assert_ok(iova_free(space, pages[8], PAGE));
@@ -239,8 +239,9 @@ static void a_cpu_that_cannot_be_reached(void **state)
 	assert_rc(iova_reserve(space, &resv), IOVA_ERR_ADDRINUSE);
 	iova_space_fork_prepare(space);
 	iova_space_fork_parent(space);
-	assert_rc(iova_explain(space, &(struct iova_constraints){ .struct_size = sizeof(struct iova_constraints),
-								  .length = 2 * PAGE },
+	assert_rc(iova_explain(space,
+			       &(struct iova_constraints){ .struct_size = sizeof(struct iova_constraints),
+							   .length = 2 * PAGE },
 			       test_print, &(struct test_text){ 0 }),
 		  IOVA_ERR_NOSPC);
 	iova_sim_fence_fail(false);

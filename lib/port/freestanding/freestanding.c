@@ -248,6 +248,29 @@ void iova_port_mask_restore(const struct iova_port_mask *mask)
 	interrupts_restore(mask->interrupts);
 }
 
+void iova_port_event_init(struct iova_port_event *event)
+{
+	(void)event;
+}
+
+void iova_port_event_destroy(struct iova_port_event *event)
+{
+	(void)event;
+}
+
+void iova_port_event_wait(struct iova_port_event *event, struct iova_port_lock *lock)
+{
+	(void)event;
+	iova_port_lock_release(lock);
+	relax();
+	iova_port_lock_acquire(lock);
+}
+
+void iova_port_event_wake(struct iova_port_event *event)
+{
+	(void)event;
+}
+
 void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
 {
 	(void)ctx;

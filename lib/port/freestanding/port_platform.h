@@ -30,4 +30,9 @@ struct iova_port_mask {
 	unsigned long interrupts;
 };
 
+/* Nothing: who waits looks again. */
+struct iova_port_event {
+	char unused;
+};
+
 #endif

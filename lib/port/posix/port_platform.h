@@ -25,4 +25,8 @@ struct iova_port_mask {
 	sigset_t interrupted;
 };
 
+struct iova_port_event {
+	pthread_cond_t condition;
+};
+
 #endif

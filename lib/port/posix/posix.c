@@ -65,6 +65,32 @@ void iova_port_lock_reset(struct iova_port_lock *lock)
 		pthread_sigmask(SIG_SETMASK, &interrupted, NULL);
 }
 
+void iova_port_event_init(struct iova_port_event *event)
+{
+	pthread_cond_init(&event->condition, NULL);
+}
+
+void iova_port_event_destroy(struct iova_port_event *event)
+{
+	pthread_cond_destroy(&event->condition);
+}
+
+void iova_port_event_wait(struct iova_port_event *event, struct iova_port_lock *lock)
+{
+	if (!lock->atomic) {
+		pthread_cond_wait(&event->condition, &lock->mutex);
+		return;
+	}
+	iova_port_lock_release(lock);
+	sched_yield();
+	iova_port_lock_acquire(lock);
+}
+
+void iova_port_event_wake(struct iova_port_event *event)
+{
+	pthread_cond_broadcast(&event->condition);
+}
+
 void *iova_port_memory_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
 {
 	void *memory;

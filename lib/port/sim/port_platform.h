@@ -22,4 +22,8 @@ struct iova_port_mask {
 	bool set;
 };
 
+struct iova_port_event {
+	pthread_cond_t condition;
+};
+
 #endif

@@ -152,6 +152,39 @@ void iova_port_lock_reset(struct iova_port_lock *lock)
 	pthread_mutex_unlock(&lock->mutex);
 }
 
+void iova_port_event_init(struct iova_port_event *event)
+{
+	pthread_cond_init(&event->condition, NULL);
+}
+
+void iova_port_event_destroy(struct iova_port_event *event)
+{
+	pthread_cond_destroy(&event->condition);
+}
+
+void iova_port_event_wait(struct iova_port_event *event, struct iova_port_lock *lock)
+{
+	expect(lock->magic == LOCK_MAGIC, "wait with a lock that is not initialised");
+	expect(lock->holder == &held, "wait with a lock that this thread does not hold");
+	expect(held == 1, "wait with another lock held");
+	held--;
+	lock->holder = NULL;
+	if (lock->atomic) {
+		pthread_mutex_unlock(&lock->mutex);
+		sched_yield();
+		pthread_mutex_lock(&lock->mutex);
+	} else {
+		pthread_cond_wait(&event->condition, &lock->mutex);
+	}
+	lock->holder = &held;
+	held++;
+}
+
+void iova_port_event_wake(struct iova_port_event *event)
+{
+	pthread_cond_broadcast(&event->condition);
+}
+
 /* Memory: a header in front of each block, the block's end at the end of what
  * malloc gave, where AddressSanitizer and valgrind see a byte too far. */
 

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/* Traces written by hand, and what they come to. */
+#include "suite.h"
+
+#include <string.h>
+
+#include "oracle.h"
+#include "trace.h"
+
+struct text {
+	const char *at;
+	size_t left;
+};
+
+/* Seven bytes at a time, so that lines cross the pieces. */
+static trace_fault read_text(void *ctx, char *buffer, size_t room, size_t *got)
+{
+	struct text *text = ctx;
+
+	*got = text->left < 7 ? text->left : 7;
+	assert_true(*got <= room);
+	memcpy(buffer, text->at, *got);
+	text->at += *got;
+	text->left -= *got;
+	return NULL;
+}
+
+static bool read_trace(const char *string, struct plan *plan, struct trace_error *error)
+{
+	struct text text = { string, strlen(string) };
+
+	return trace_read((struct byte_source){ read_text, &text }, (struct trace_progress){ NULL, NULL }, plan, error);
+}
+
+static void assert_refused(const char *string, uint64_t line, const char *fault)
+{
+	struct trace_error error;
+	struct plan plan;
+
+	assert_false(read_trace(string, &plan, &error));
+	assert_string_equal(error.fault, fault);
+	assert_int_equal(error.line, line);
+	assert_null(plan.ranges);
+}
+
+#define WHO(task, time)	   "  task-" #task "  [000] ..... " time ": "
+#define MAP(from, to, n)   "map: IOMMU: iova=0x" from " - 0x" to " paddr=0x0000000000001000 size=" n "\n"
+#define UNMAP(from, to, n) "unmap: IOMMU: iova=0x" from " - 0x" to " size=" n " unmapped_size=" n "\n"
+
+static void test_an_allocation_is_an_unmap_range(void **state)
+{
+	struct trace_error error;
+	struct plan plan;
+
+	(void)state;
+	assert_true(read_trace(WHO(7, "1.000001") MAP("1000", "3000", "8192") WHO(7, "1.000002")
+				       MAP("3000", "4000", "4096") WHO(8, "1.000005") UNMAP("1000", "4000", "12288"),
+			       &plan, &error));
+	assert_int_equal(plan.range_count, 1);
+	assert_int_equal(plan.ranges[0].start, 0x1000);
+	assert_int_equal(plan.ranges[0].length, 0x3000);
+	assert_int_equal(plan.op_count, 2);
+	assert_int_equal(plan.ops[0], 0);
+	assert_int_equal(plan.ops[1], 1);
+	assert_int_equal(plan.facts.maps, 2);
+	assert_int_equal(plan.facts.unmaps, 1);
+	assert_int_equal(plan.facts.left, 0);
+	assert_int_equal(plan.facts.duration_ns, 4000);
+	assert_int_equal(plan.space_count, 1);
+	plan_clear(&plan);
+}
+
+/* 1000 and 2000 by task 7; 3000 adjoins, but by task 8; 5000 by task 7 does not adjoin. */
+static void test_left_maps_join_by_adjacency_in_a_task(void **state)
+{
+	struct trace_error error;
+	struct plan plan;
+
+	(void)state;
+	assert_true(read_trace(WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(7, "1.0") MAP("2000", "3000", "4096") WHO(
+				       8, "1.0") MAP("3000", "4000", "4096") WHO(7, "1.0") MAP("5000", "6000", "4096"),
+			       &plan, &error));
+	assert_int_equal(plan.range_count, 3);
+	assert_int_equal(plan.ranges[0].length, 0x2000);
+	assert_int_equal(plan.ranges[1].start, 0x3000);
+	assert_int_equal(plan.ranges[2].start, 0x5000);
+	assert_int_equal(plan.facts.left, 3);
+	assert_int_equal(plan.facts.left_maps, 4);
+	plan_clear(&plan);
+}
+
+static void test_nothing_is_live_twice_in_a_space(void **state)
+{
+	struct trace_error error;
+	struct plan plan;
+
+	(void)state;
+	assert_true(read_trace(WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(8, "1.0") MAP("1000", "2000", "4096")
+				       WHO(7, "1.0") UNMAP("1000", "2000", "4096") WHO(9, "1.0")
+					       MAP("1000", "2000", "4096"),
+			       &plan, &error));
+	assert_int_equal(plan.range_count, 3);
+	assert_int_equal(plan.space_count, 2);
+	assert_int_equal(plan.facts.depth, 2);
+	assert_int_equal(plan.ranges[0].space, 0);
+	assert_int_equal(plan.ranges[1].space, 1);
+	assert_int_equal(plan.ranges[2].space, 0);
+	plan_clear(&plan);
+}
+
+static void test_unmaps_that_match_nothing_are_counted(void **state)
+{
+	struct trace_error error;
+	struct plan plan;
+
+	(void)state;
+	assert_true(read_trace("CPU:1 [LOST 12 EVENTS]\n# tracer: nop\n" WHO(7, "1.0") UNMAP("9000", "a000", "4096")
+				       WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(7, "1.0") "sched_switch: x\n" WHO(
+					       7, "1.0") UNMAP("1000", "3000", "8192"),
+			       &plan, &error));
+	assert_int_equal(plan.facts.strangers, 1);
+	assert_int_equal(plan.facts.gaps, 1);
+	assert_int_equal(plan.facts.lost, 12);
+	assert_int_equal(plan.facts.others, 1);
+	assert_int_equal(plan.ranges[0].length, 0x2000);
+	plan_clear(&plan);
+}
+
+static void test_bad_lines_are_named(void **state)
+{
+	(void)state;
+	assert_refused("", 0, "nothing that iommu:map or iommu:unmap tells comes to an allocation");
+	assert_refused("# x\nhello\n", 2, "not a line of ftrace: name-PID [CPU] flags time: event");
+	assert_refused(WHO(7, "1.0") MAP("1000", "2000", "4095"), 1, "the range's end is not its start plus its size");
+	assert_refused(WHO(7, "1.0") MAP("1000", "1000", "0"), 1, "a range of no bytes");
+	assert_refused(WHO(7, "1.0") MAP("fffffffffffff000", "1000", "8192"), 1, "the range goes beyond 2^64");
+	assert_refused(WHO(7, "1.0") MAP("10000000000000000", "1000", "4096"), 1,
+		       "not \"IOMMU: iova=\" and an address behind the event");
+	assert_refused(WHO(7, "1.0") MAP("1000", "2000", "18446744073709551616"), 1, "no size= behind the range");
+	assert_refused(WHO(7, "1.0") MAP("1000", "2000", "4096") "x", 2, "the text ends inside a line");
+}
+
+static void test_a_range_up_to_the_last_byte(void **state)
+{
+	struct trace_error error;
+	struct plan plan;
+
+	(void)state;
+	assert_true(read_trace(WHO(7, "1.0") MAP("fffffffffffff000", "0", "4096"), &plan, &error));
+	assert_int_equal(plan.ranges[0].length, 4096);
+	plan_clear(&plan);
+}
+
+static void test_a_recording(void **state)
+{
+	struct trace_error error;
+	struct plan plan;
+
+	(void)state;
+	assert_true(read_trace("# libiova recording 1\nspace 0 0x0 0xfffff 4096\nhole 0 0x8000 0x8fff\n"
+			       "alloc 10 1 0 5000 8192 0xffffffffffffffff 0x2000\nalloc 11 1 0 4096 0 0xffff failed\n"
+			       "constrained 12 1 0 4096 4096 0 0 0x4000 0 0 0 2 0x4000\nnamed 13 2 0 4096 0x9000\n"
+			       "free 20 2 0 5000 0x2000\nfree 21 1 0 4096 0x7000\nend 0\n",
+			       &plan, &error));
+	assert_int_equal(plan.origin, PLAN_RECORDING);
+	assert_int_equal(plan.range_count, 3);
+	assert_int_equal(plan.op_count, 4);
+	assert_int_equal(plan.ranges[0].align, 8192);
+	assert_int_equal(plan.ranges[1].constraint, 1);
+	assert_int_equal(plan.constraints[0].boundary, 0x4000);
+	assert_int_equal(plan.constraints[0].placement, IOVA_PLACE_BOTTOM_UP);
+	assert_int_equal(plan.hole_count, 1);
+	assert_int_equal(plan.facts.failed, 1);
+	assert_int_equal(plan.facts.strangers, 1);
+	assert_int_equal(plan.facts.left, 2);
+	assert_int_equal(plan.facts.duration_ns, 11);
+	plan_clear(&plan);
+	assert_refused("# libiova recording 1\nalloc 1 1 0 1 1 1 0x0\n", 2, "a space that no line before has created");
+	assert_refused("# libiova recording 1\nspace 0 0 0xffff 4096\nnamed 1 1 0 1 0x0\nnamed 1 1 0 1 0x1\n", 4,
+		       "the range lies over one that is live");
+}
+
+/* Judges two allocations of a page each that came to lie at these addresses. */
+static uint64_t violations_of(uint64_t first, uint64_t second, uint64_t limit)
+{
+	struct plan_range ranges[2] = { { .length = 4096, .limit = UINT64_MAX },
+					{ .length = 4096, .limit = UINT64_MAX } };
+	uint32_t ops[2] = { 0, 2 };
+	struct plan_space plan_space = { .granule = 0 };
+	struct plan plan = {
+		.ranges = ranges, .ops = ops, .spaces = &plan_space, .range_count = 2, .op_count = 2, .space_count = 1
+	};
+	uint64_t iovas[2] = { first, second };
+	int16_t results[2] = { 0, 0 };
+	struct replay_log log = { .iovas = iovas, .results = results };
+	struct iova_stats stats = { .allocs = 2, .live_granules = 2 };
+	char *check = NULL;
+	struct replay_outcome outcome = {
+		.logs = &log, .stats = &stats, .checks = &check, .threads = 1, .space_count = 1
+	};
+	struct oracle_verdict verdict;
+	struct requests requests;
+	struct setting setting;
+	uint64_t violations;
+
+	setting_init(&setting);
+	setting.limit = limit;
+	assert_true(requests_make(&setting, &plan, &requests));
+	assert_true(oracle_judge(&plan, &setting, &requests, &outcome, &verdict));
+	violations = verdict.violations;
+	oracle_clear(&verdict);
+	requests_clear(&requests);
+	return violations;
+}
+
+static void test_the_oracle_sees_what_is_wrong(void **state)
+{
+	(void)state;
+	assert_int_equal(violations_of(0x1000, 0x2000, 0x2fff), 0);
+	assert_int_equal(violations_of(0x1000, 0x1000, UINT64_MAX), 1);		 /* twice */
+	assert_int_equal(violations_of(0x1000, 0x2000, 0x2ffe), 1);		 /* above the limit */
+	assert_int_equal(violations_of(0x1000, 0x2800, UINT64_MAX), 1);		 /* off the granule */
+	assert_int_equal(violations_of(0x1000, 0x1000000000000, UINT64_MAX), 1); /* outside 48 bits */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_allocation_is_an_unmap_range),
+		cmocka_unit_test(test_left_maps_join_by_adjacency_in_a_task),
+		cmocka_unit_test(test_nothing_is_live_twice_in_a_space),
+		cmocka_unit_test(test_unmaps_that_match_nothing_are_counted),
+		cmocka_unit_test(test_bad_lines_are_named),
+		cmocka_unit_test(test_a_range_up_to_the_last_byte),
+		cmocka_unit_test(test_a_recording),
+		cmocka_unit_test(test_the_oracle_sees_what_is_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

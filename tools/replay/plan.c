@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "plan.h"
+
+#include <stdlib.h>
+
+#include "array.h"
+
+void plan_clear(struct plan *plan)
+{
+	free(plan->ranges);
+	free(plan->ops);
+	free(plan->spaces);
+	free(plan->holes);
+	free(plan->constraints);
+	*plan = (struct plan){ .origin = PLAN_LINUX };
+}
+
+bool plan_add_range(struct plan *plan, const struct plan_range *range)
+{
+	return array_add(&plan->ranges, &plan->range_count, &plan->range_room, range, sizeof(*range));
+}
+
+bool plan_add_op(struct plan *plan, size_t range, bool frees)
+{
+	uint32_t op = (uint32_t)(range << 1 | frees);
+
+	return array_add(&plan->ops, &plan->op_count, &plan->op_room, &op, sizeof(op));
+}
+
+bool plan_add_space(struct plan *plan, const struct plan_space *space)
+{
+	return array_add(&plan->spaces, &plan->space_count, &plan->space_room, space, sizeof(*space));
+}
+
+bool plan_add_hole(struct plan *plan, const struct plan_hole *hole)
+{
+	return array_add(&plan->holes, &plan->hole_count, &plan->hole_room, hole, sizeof(*hole));
+}
+
+bool plan_add_constraint(struct plan *plan, const struct iova_constraints *constraint)
+{
+	return array_add(&plan->constraints, &plan->constraint_count, &plan->constraint_room, constraint,
+			 sizeof(*constraint));
+}

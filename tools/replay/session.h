@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/* All runs of one plan under one setting, each judged. */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "figures.h"
+
+typedef void (*session_progress_fn)(void *ctx, unsigned run, unsigned runs);
+
+struct session_progress {
+	session_progress_fn report; /* or NULL; called before each run */
+	void *ctx;
+};
+
+/* What is written down of a run is bounded: threads times operations. */
+#define SESSION_MOST_OPS 64000000u
+
+/* The figures are to be cleared either way. False: *error says why. */
+bool session_run(const struct plan *plan, const struct setting *setting, struct session_progress progress,
+		 struct figures *figures, struct replay_error *error);
+
+#endif
