@@ -223,6 +223,8 @@ static void a_cpu_that_cannot_be_reached(void **state)
 {
 	struct iova_space *space = open_space(0, 256 * PAGE - 1, 0);
 	struct iova_resv resv = test_resv(0, 256 * PAGE - 1, IOVA_RESV_POLICY, NULL);
+	struct iova_constraints wanted = test_constraints(2 * PAGE);
+	struct test_text text = { 0 };
 	uint64_t pages[256], iova;
 
 	(void)state;
@@ -239,11 +241,8 @@ static void a_cpu_that_cannot_be_reached(void **state)
 	assert_rc(iova_reserve(space, &resv), IOVA_ERR_ADDRINUSE);
 	iova_space_fork_prepare(space);
 	iova_space_fork_parent(space);
-	assert_rc(iova_explain(space,
-			       &(struct iova_constraints){ .struct_size = sizeof(struct iova_constraints),
-							   .length = 2 * PAGE },
-			       test_print, &(struct test_text){ 0 }),
-		  IOVA_ERR_NOSPC);
+	assert_rc(iova_explain(space, &wanted, test_print, &text), IOVA_ERR_NOSPC);
+	test_text_free(&text);
 	iova_sim_fence_fail(false);
 	assert_int_equal(walked_cached(space), 2);
 	assert_int_equal(alloc(space, 2 * PAGE, 1, MAX), pages[8]);
