@@ -189,7 +189,7 @@ static inline bool iova_cache_alloc(const struct iova_cache *cache, uint64_t len
 	bool wide = limit > IOVA_CACHE_NARROW_LAST;
 	struct iova_cache_gate *gate;
 
-	if (length - 1 < cache->granule && align <= 1)
+	if (length - 1 < cache->granule && align <= cache->granule && !(align & (align - 1)))
 		gate = __atomic_load_n(&cache->single[wide], __ATOMIC_ACQUIRE);
 	else
 		gate = iova_cache_gate_for(cache, __atomic_load_n(&cache->hot, __ATOMIC_ACQUIRE), length, align, wide);
