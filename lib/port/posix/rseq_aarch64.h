@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
  * Restartable sequences for aarch64; rseq_x86_64.h says what they are, and the
- * two are the same step by step. A push stores the word with release, so that
+ * two are the same step by step. Both store the word with release, so that
  * whoever looks from another CPU sees the values that it counts.
  */
 #ifndef IOVA_RSEQ_AARCH64_H
@@ -48,7 +48,8 @@ again:
 					      "cmp %[top], %[most]\n\t"
 					      "b.hi %l[refused]\n\t"
 					      "add %[word], %[word], %[popped]\n\t"
-					      "str %[word], [%[a], #8]\n" IOVA_RSEQ_END
+					      "add %[a], %[a], #8\n\t"
+					      "stlr %[word], [%[a]]\n" IOVA_RSEQ_END
 			      : [a] "=&r"(stack), [word] "=&r"(word), [top] "=&r"(top)
 			      : [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(slots, 0)),
 				[most] "r"(most), [popped] "r"((uint64_t)IOVA_PORT_POPPED)
