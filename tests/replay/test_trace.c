@@ -4,48 +4,19 @@
 
 #include <string.h>
 
+#include "hand.h"
 #include "oracle.h"
-#include "trace.h"
-
-struct text {
-	const char *at;
-	size_t left;
-};
-
-/* Seven bytes at a time, so that lines cross the pieces. */
-static trace_fault read_text(void *ctx, char *buffer, size_t room, size_t *got)
-{
-	struct text *text = ctx;
-
-	*got = text->left < 7 ? text->left : 7;
-	assert_true(*got <= room);
-	memcpy(buffer, text->at, *got);
-	text->at += *got;
-	text->left -= *got;
-	return NULL;
-}
-
-static bool read_trace(const char *string, struct plan *plan, struct trace_error *error)
-{
-	struct text text = { string, strlen(string) };
-
-	return trace_read((struct byte_source){ read_text, &text }, (struct trace_progress){ NULL, NULL }, plan, error);
-}
 
 static void assert_refused(const char *string, uint64_t line, const char *fault)
 {
 	struct trace_error error;
 	struct plan plan;
 
-	assert_false(read_trace(string, &plan, &error));
+	assert_false(hand_read(string, &plan, &error));
 	assert_string_equal(error.fault, fault);
 	assert_int_equal(error.line, line);
 	assert_null(plan.ranges);
 }
-
-#define WHO(task, time)	   "  task-" #task "  [000] ..... " time ": "
-#define MAP(from, to, n)   "map: IOMMU: iova=0x" from " - 0x" to " paddr=0x0000000000001000 size=" n "\n"
-#define UNMAP(from, to, n) "unmap: IOMMU: iova=0x" from " - 0x" to " size=" n " unmapped_size=" n "\n"
 
 static void test_an_allocation_is_an_unmap_range(void **state)
 {
@@ -53,9 +24,9 @@ static void test_an_allocation_is_an_unmap_range(void **state)
 	struct plan plan;
 
 	(void)state;
-	assert_true(read_trace(WHO(7, "1.000001") MAP("1000", "3000", "8192") WHO(7, "1.000002")
-				       MAP("3000", "4000", "4096") WHO(8, "1.000005") UNMAP("1000", "4000", "12288"),
-			       &plan, &error));
+	assert_true(hand_read(WHO(7, "1.000001") MAP("1000", "3000", "8192") WHO(7, "1.000002")
+				      MAP("3000", "4000", "4096") WHO(8, "1.000005") UNMAP("1000", "4000", "12288"),
+			      &plan, &error));
 	assert_int_equal(plan.range_count, 1);
 	assert_int_equal(plan.ranges[0].start, 0x1000);
 	assert_int_equal(plan.ranges[0].length, 0x3000);
@@ -77,9 +48,9 @@ static void test_left_maps_join_by_adjacency_in_a_task(void **state)
 	struct plan plan;
 
 	(void)state;
-	assert_true(read_trace(WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(7, "1.0") MAP("2000", "3000", "4096") WHO(
-				       8, "1.0") MAP("3000", "4000", "4096") WHO(7, "1.0") MAP("5000", "6000", "4096"),
-			       &plan, &error));
+	assert_true(hand_read(WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(7, "1.0") MAP("2000", "3000", "4096") WHO(
+				      8, "1.0") MAP("3000", "4000", "4096") WHO(7, "1.0") MAP("5000", "6000", "4096"),
+			      &plan, &error));
 	assert_int_equal(plan.range_count, 3);
 	assert_int_equal(plan.ranges[0].length, 0x2000);
 	assert_int_equal(plan.ranges[1].start, 0x3000);
@@ -95,10 +66,9 @@ static void test_nothing_is_live_twice_in_a_space(void **state)
 	struct plan plan;
 
 	(void)state;
-	assert_true(read_trace(WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(8, "1.0") MAP("1000", "2000", "4096")
-				       WHO(7, "1.0") UNMAP("1000", "2000", "4096") WHO(9, "1.0")
-					       MAP("1000", "2000", "4096"),
-			       &plan, &error));
+	assert_true(hand_read(WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(8, "1.0") MAP("1000", "2000", "4096") WHO(
+				      7, "1.0") UNMAP("1000", "2000", "4096") WHO(9, "1.0") MAP("1000", "2000", "4096"),
+			      &plan, &error));
 	assert_int_equal(plan.range_count, 3);
 	assert_int_equal(plan.space_count, 2);
 	assert_int_equal(plan.facts.depth, 2);
@@ -114,10 +84,10 @@ static void test_unmaps_that_match_nothing_are_counted(void **state)
 	struct plan plan;
 
 	(void)state;
-	assert_true(read_trace("CPU:1 [LOST 12 EVENTS]\n# tracer: nop\n" WHO(7, "1.0") UNMAP("9000", "a000", "4096")
-				       WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(7, "1.0") "sched_switch: x\n" WHO(
-					       7, "1.0") UNMAP("1000", "3000", "8192"),
-			       &plan, &error));
+	assert_true(hand_read("CPU:1 [LOST 12 EVENTS]\n# tracer: nop\n" WHO(7, "1.0") UNMAP("9000", "a000", "4096")
+				      WHO(7, "1.0") MAP("1000", "2000", "4096") WHO(7, "1.0") "sched_switch: x\n" WHO(
+					      7, "1.0") UNMAP("1000", "3000", "8192"),
+			      &plan, &error));
 	assert_int_equal(plan.facts.strangers, 1);
 	assert_int_equal(plan.facts.gaps, 1);
 	assert_int_equal(plan.facts.lost, 12);
@@ -146,7 +116,7 @@ static void test_a_range_up_to_the_last_byte(void **state)
 	struct plan plan;
 
 	(void)state;
-	assert_true(read_trace(WHO(7, "1.0") MAP("fffffffffffff000", "0", "4096"), &plan, &error));
+	assert_true(hand_read(WHO(7, "1.0") MAP("fffffffffffff000", "0", "4096"), &plan, &error));
 	assert_int_equal(plan.ranges[0].length, 4096);
 	plan_clear(&plan);
 }
@@ -157,11 +127,11 @@ static void test_a_recording(void **state)
 	struct plan plan;
 
 	(void)state;
-	assert_true(read_trace("# libiova recording 1\nspace 0 0x0 0xfffff 4096\nhole 0 0x8000 0x8fff\n"
-			       "alloc 10 1 0 5000 8192 0xffffffffffffffff 0x2000\nalloc 11 1 0 4096 0 0xffff failed\n"
-			       "constrained 12 1 0 4096 4096 0 0 0x4000 0 0 0 2 0x4000\nnamed 13 2 0 4096 0x9000\n"
-			       "free 20 2 0 5000 0x2000\nfree 21 1 0 4096 0x7000\nend 0\n",
-			       &plan, &error));
+	assert_true(hand_read("# libiova recording 1\nspace 0 0x0 0xfffff 4096\nhole 0 0x8000 0x8fff\n"
+			      "alloc 10 1 0 5000 8192 0xffffffffffffffff 0x2000\nalloc 11 1 0 4096 0 0xffff failed\n"
+			      "constrained 12 1 0 4096 4096 0 0 0x4000 0 0 0 2 0x4000\nnamed 13 2 0 4096 0x9000\n"
+			      "free 20 2 0 5000 0x2000\nfree 21 1 0 4096 0x7000\nend 0\n",
+			      &plan, &error));
 	assert_int_equal(plan.origin, PLAN_RECORDING);
 	assert_int_equal(plan.range_count, 3);
 	assert_int_equal(plan.op_count, 4);
