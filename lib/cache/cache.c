@@ -100,14 +100,14 @@ static unsigned class_of(const struct iova_cache *cache, uint64_t index, uint64_
 	return class;
 }
 
-static uint64_t capacity_of(const struct iova_cache *cache, uint64_t length)
+static uint32_t capacity_of(const struct iova_cache *cache, uint64_t length)
 {
 	uint64_t capacity, rest;
 
 	capacity = iova_arith_divide(cache->granules_most / MAGAZINES_SHARE, length, &rest);
 	if (!capacity)
 		return 1;
-	return capacity < cache->depth ? capacity : cache->depth;
+	return capacity < cache->depth ? (uint32_t)capacity : cache->depth;
 }
 
 static bool magazine_allowed(const struct iova_cache *cache, uint64_t length)
@@ -153,6 +153,7 @@ static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, un
 	memset(lane, 0, iova_cache_lane_bytes(cache));
 	lane->length = index + 1;
 	lane->capacity = capacity_of(cache, lane->length);
+	lane->wide = class & IOVA_CACHE_WIDE;
 	lane->gate.last = (lane->length << cache->shift) - 1;
 	lane->gate.mask = natural_of(cache, index) - 1;
 	lane->gate.starts = cache->reach - lane->gate.last + 1;

@@ -63,7 +63,8 @@ struct iova_cache_lane {
 
 	/* Constant. */
 	uint64_t length;	      /* granules */
-	uint64_t capacity;	      /* of each magazine */
+	uint32_t capacity;	      /* of each magazine */
+	bool wide;		      /* its ranges all start above 4 GiB */
 	struct iova_cache_lane *next; /* of all lanes of the cache */
 	struct iova_cache_cpu *cpu;   /* behind the slots */
 	struct iova_port_lock lock;   /* the depot lock */
@@ -317,10 +318,12 @@ struct iova_cache_counts {
 };
 void iova_cache_count_all(struct iova_cache *cache, struct iova_cache_counts *counts);
 
-/* Owned. The ranges that are kept, where they are few and one moment of the call
- * can be named at which there were no others; false where not. */
+/* Owned. The ranges that are kept and could help a request for what starts at
+ * most at most, where they are few and one moment of the call can be named at
+ * which there were no others; false where not. */
 #define IOVA_CACHE_LOOK_MOST 24u
-bool iova_cache_look(struct iova_cache *cache, struct iova_span spans[IOVA_CACHE_LOOK_MOST], uint32_t *count);
+bool iova_cache_look(struct iova_cache *cache, uint64_t most, struct iova_span spans[IOVA_CACHE_LOOK_MOST],
+		     uint32_t *count);
 
 /*
  * order.c: the ranges in the order of their addresses, while held.

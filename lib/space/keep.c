@@ -181,7 +181,7 @@ static bool helpless(struct iova_space *space, const struct iova_fit *fit)
 	struct iova_span spans[IOVA_CACHE_LOOK_MOST];
 	uint32_t count;
 
-	return fit && iova_cache_look(&space->cache, spans, &count) && !would_fit(space, fit, spans, count);
+	return fit && iova_cache_look(&space->cache, fit->hi, spans, &count) && !would_fit(space, fit, spans, count);
 }
 
 bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round)
