@@ -59,6 +59,12 @@ static inline struct iova_port_stack **iova_port_slot(struct iova_port_slots *sl
 	return (struct iova_port_stack **)(slots + 1) + cpu;
 }
 
+/* What a slot points to; from any context, changed at any time. */
+static inline struct iova_port_stack *iova_port_slot_peek(struct iova_port_slots *slots, uint32_t cpu)
+{
+	return __atomic_load_n(iova_port_slot(slots, cpu), __ATOMIC_ACQUIRE);
+}
+
 enum iova_port_mode { IOVA_PORT_ALONE, IOVA_PORT_LOCKED, IOVA_PORT_RSEQ };
 
 /* Constant after init. */
@@ -114,7 +120,8 @@ bool iova_port_locked_push(const struct iova_port_percpu *percpu, struct iova_po
  * pre: most < IOVA_PORT_STACK_FLOOR.
  */
 
-/* The rest is for whoever holds the lock over the slots. */
+/* The rest is for whoever holds the lock over the slots; but looks may be from
+ * anywhere, where what slots point to stays memory of stacks. */
 
 /* Closes this CPU's slot; returns the stack, which is the caller's now, and the
  * CPU. NULL where this thread can own no slot. */
