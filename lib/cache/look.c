@@ -61,7 +61,7 @@ static enum look look_each(struct looking *looking, look_fn look)
 /* What is in a slot that must not change; NULL where nothing is. */
 static struct iova_port_stack *steady(const struct iova_cache *cache, struct iova_cache_lane *lane, uint32_t cpu)
 {
-	struct iova_port_stack *stack = iova_port_slot_peek(&lane->slots, cpu);
+	struct iova_port_stack *stack = iova_port_slot_peek(&cache->percpu, &lane->slots, cpu);
 
 	return stack == iova_cache_closed(cache) || stack == cache->restless ? NULL : stack;
 }
@@ -120,8 +120,8 @@ static enum look compare(struct looking *looking, struct iova_cache_lane *lane)
 			return LOOK_CHANGED;
 		}
 	}
-	/* Behind the words: one that an exchange left as it was is seen with it. */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	/* Behind the slots and words, which are read with acquire order: who saw
+	 * one that an exchange wrote sees here that there is one. */
 	looking->exchanges -= __atomic_load_n(&lane->exchanges, __ATOMIC_RELAXED);
 	return LOOK_WHOLE;
 }

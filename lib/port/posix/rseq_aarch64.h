@@ -51,7 +51,7 @@ again:
 					      "add %[a], %[a], #8\n\t"
 					      "stlr %[word], [%[a]]\n" IOVA_RSEQ_END
 			      : [a] "=&r"(stack), [word] "=&r"(word), [top] "=&r"(top)
-			      : [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(slots, 0)),
+			      : [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(percpu, slots, 0)),
 				[most] "r"(most), [popped] "r"((uint64_t)IOVA_PORT_POPPED)
 			      : "memory", "cc"
 			      : refused, again);
@@ -80,7 +80,7 @@ again:
 				"add %[a], %[a], #8\n\t"
 				"stlr %[word], [%[a]]\n" IOVA_RSEQ_END
 		: [a] "=&r"(stack), [word] "=&r"(word), [count] "=&r"(count), [capacity] "=&r"(capacity)
-		: [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(slots, 0)), [value] "r"(value)
+		: [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(percpu, slots, 0)), [value] "r"(value)
 		: "memory", "cc"
 		: refused, again);
 	return true;
@@ -92,17 +92,18 @@ static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_por
 							   struct iova_port_slots *slots,
 							   struct iova_port_stack *closed, uint32_t *cpu)
 {
-	uint64_t number;
+	uint64_t number, slot;
 	struct iova_port_stack *stack;
 
 again:
 	__asm__ volatile goto(IOVA_RSEQ_BEGIN "cmp %[a], %[cpus]\n\t"
 					      "b.hs %l[refused]\n\t"
-					      "ldr %[stack], [%[stacks], %[a], lsl #3]\n\t"
-					      "str %[closed], [%[stacks], %[a], lsl #3]\n" IOVA_RSEQ_END
-			      : [a] "=&r"(number), [stack] "=&r"(stack)
+					      "add %[slot], %[stacks], %[a], lsl #3\n\t"
+					      "ldr %[stack], [%[slot]]\n\t"
+					      "stlr %[closed], [%[slot]]\n" IOVA_RSEQ_END
+			      : [a] "=&r"(number), [stack] "=&r"(stack), [slot] "=&r"(slot)
 			      : [rseq] "r"(iova_rseq_area(percpu)), [cpus] "r"((uint64_t)percpu->cpus),
-				[stacks] "r"(iova_port_slot(slots, 0)), [closed] "r"(closed)
+				[stacks] "r"(iova_port_slot(percpu, slots, 0)), [closed] "r"(closed)
 			      : "memory", "cc"
 			      : refused, again);
 	*cpu = (uint32_t)number;
