@@ -329,13 +329,14 @@ static void an_idle_depot_empties(void **state)
 struct round {
 	struct iova_space *space;
 	uint64_t rounds;
+	atomic_uint_fast64_t seed;
 	atomic_uint wrong;
 };
 
 static void *go_round(void *ctx)
 {
 	struct round *r = ctx;
-	struct test_random random = { test_seed() ^ (uintptr_t)&random };
+	struct test_random random = { atomic_fetch_add(&r->seed, 1) };
 	uint64_t page;
 
 	for (uint64_t i = 0; i < r->rounds; i++) {
@@ -353,7 +354,7 @@ static void *go_round(void *ctx)
 
 static void nothing_is_missing_while_it_goes_round(void **state)
 {
-	struct round r = { .rounds = test_env("IOVA_TEST_OPS", 2000000) / 10 };
+	struct round r = { .rounds = test_env("IOVA_TEST_OPS", 2000000) / 10, .seed = test_seed() };
 	struct iova_space_config config = test_config(0, PAGE * 1024 - 1, 0, &memory);
 	pthread_t thread[ROUND];
 
