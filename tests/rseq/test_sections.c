@@ -32,12 +32,12 @@
 
 struct visited {
 	struct rseq_section section;
-	unsigned space;			/* where it is passed through */
+	unsigned space;			/* that passes through it */
 	uintptr_t at[INSTRUCTIONS + 1]; /* each instruction, and the one behind */
 	size_t count;
 };
 
-static struct visited visited[SECTIONS];
+static struct visited visited[SECTIONS * VICTIM_SPACES];
 static size_t visited_count;
 static unsigned home, other; /* CPUs; the same where there is only one */
 
@@ -116,24 +116,23 @@ static bool find_instructions(struct visited *v)
 static void every_section_is_passed_through(void **state)
 {
 	struct rseq_section sections[SECTIONS];
-	size_t instructions = 0;
+	size_t count = rseq_sections(sections, SECTIONS), instructions = 0;
 
 	(void)state;
-	visited_count = rseq_sections(sections, SECTIONS);
-	assert_in_range(visited_count, 1, SECTIONS);
-	for (size_t i = 0; i < visited_count; i++) {
-		struct visited *v = &visited[i];
-		bool found = false;
+	assert_in_range(count, 1, SECTIONS);
+	for (size_t i = 0; i < count; i++) {
+		size_t before = visited_count;
 
-		v->section = sections[i];
-		for (v->space = 0; !found && v->space < VICTIM_SPACES; v->space += !found)
-			found = find_instructions(v);
-		if (!found)
-			print_message("# nothing passes through the section at %#jx\n", (uintmax_t)v->section.start);
-		assert_true(found);
-		instructions += v->count;
+		for (unsigned space = 0; space < VICTIM_SPACES; space++) {
+			visited[visited_count] = (struct visited){ .section = sections[i], .space = space };
+			visited_count += find_instructions(&visited[visited_count]);
+		}
+		if (visited_count == before)
+			print_message("# nothing passes through the section at %#jx\n", (uintmax_t)sections[i].start);
+		assert_true(visited_count > before);
+		instructions += visited[before].count;
 	}
-	print_message("# %zu sections, %zu instructions\n", visited_count, instructions);
+	print_message("# %zu sections, %zu instructions in all\n", count, instructions);
 }
 
 /* What the kernel wants of a descriptor, beside what it says of the code. */
