@@ -52,7 +52,8 @@ static __attribute__((format(printf, 2, 3))) bool fail(struct tracer *t, const c
 
 void tracer_traced_me(void)
 {
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		_exit(TRACER_REFUSED); /* nobody would wake it from its stop */
 	raise(SIGSTOP);
 }
 
@@ -61,6 +62,8 @@ static bool wait_for(struct tracer *t)
 	if (waitpid(t->pid, &t->status, __WALL) != t->pid)
 		return fail(t, "waitpid: %s", strerror(errno));
 	t->ended = !WIFSTOPPED(t->status);
+	if (t->ended && WIFEXITED(t->status) && WEXITSTATUS(t->status) == TRACER_REFUSED)
+		return fail(t, "a process cannot be traced here");
 	if (WIFSIGNALED(t->status))
 		return fail(t, "the child died of signal %d", WTERMSIG(t->status));
 	if (t->ended)
@@ -70,7 +73,7 @@ static bool wait_for(struct tracer *t)
 
 bool tracer_begin(struct tracer *t, pid_t pid)
 {
-	struct rseq_configuration configuration;
+	struct rseq_configuration configuration = { 0 };
 
 	*t = (struct tracer){ .pid = pid };
 	if (!wait_for(t))
@@ -78,6 +81,8 @@ bool tracer_begin(struct tracer *t, pid_t pid)
 	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL);
 	if (ptrace(GET_RSEQ_CONFIGURATION, pid, sizeof(configuration), &configuration) != sizeof(configuration))
 		return fail(t, "the kernel does not tell of the child's rseq area: %s", strerror(errno));
+	if (!configuration.pointer)
+		return fail(t, "the child's thread is not registered for restartable sequences");
 	t->area = configuration.pointer;
 	t->signature = configuration.signature;
 	return true;
@@ -127,7 +132,7 @@ static bool registers(struct tracer *t, int request, struct user_regs_struct *re
 
 bool tracer_pc(struct tracer *t, uintptr_t *pc)
 {
-	struct user_regs_struct regs;
+	struct user_regs_struct regs = { 0 };
 
 	if (!registers(t, PTRACE_GETREGSET, &regs))
 		return false;
@@ -153,7 +158,7 @@ static bool resume(struct tracer *t, int request)
 /* The thread stands behind the breakpoint, and from now on at it. */
 static bool at_planted(struct tracer *t)
 {
-	struct user_regs_struct regs;
+	struct user_regs_struct regs = { 0 };
 
 	if (!registers(t, PTRACE_GETREGSET, &regs))
 		return false;

@@ -23,7 +23,9 @@ struct tracer {
 
 /* The child has called tracer_traced_me. Waits for its stop. */
 bool tracer_begin(struct tracer *t, pid_t pid);
-/* In the child; the parent goes on when it has seen this stop. */
+/* In the child; the parent goes on when it has seen this stop. Where the system
+ * refuses, the child ends with TRACER_REFUSED. */
+#define TRACER_REFUSED 9
 void tracer_traced_me(void);
 
 /* At most one breakpoint at a time. The child's other threads must not meet it. */

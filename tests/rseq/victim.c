@@ -365,6 +365,8 @@ pid_t victim_pid(const struct victim *v)
 
 void victim_free(struct victim *v)
 {
+	if (!v)
+		return;
 	munmap(v->shared, sizeof(*v->shared));
 	free(v);
 }
