@@ -129,14 +129,14 @@ static unsigned class_of(const struct iova_cache *cache, uint64_t index, uint64_
 	return class;
 }
 
-static uint64_t capacity_of(const struct iova_cache *cache, uint64_t length)
+static uint32_t capacity_of(const struct iova_cache *cache, uint64_t length)
 {
 	uint64_t capacity, rest;
 
 	capacity = iova_arith_divide(cache->granules_most / MAGAZINES_SHARE, length, &rest);
 	if (!capacity)
 		return 1;
-	return capacity < cache->depth ? capacity : cache->depth;
+	return capacity < cache->depth ? (uint32_t)capacity : cache->depth;
 }
 
 static bool magazine_allowed(const struct iova_cache *cache, uint64_t length)
@@ -222,6 +222,7 @@ static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, un
 	gate_make(cache, &lane->gate, index, class);
 	lane->length = index + 1;
 	lane->capacity = capacity_of(cache, lane->length);
+	lane->wide = class & IOVA_CACHE_WIDE;
 	lane->cpu = (struct iova_cache_cpu *)(void *)((char *)memory + lane_slots_end(cache));
 	iova_port_lock_init(&lane->lock, cache->atomic);
 	iova_port_slots_init(&cache->percpu, &lane->slots, iova_cache_closed(cache));

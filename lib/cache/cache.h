@@ -36,9 +36,10 @@
 
 struct iova_cache_lane;
 
-/* In front of its stack. */
+/* In front of its stack, whose lowest values share a cache line with its word:
+ * another CPU that looks at few values fetches one line. */
 struct iova_cache_magazine {
-	struct iova_cache_magazine *next; /* in the list that it is in */
+	_Alignas(IOVA_CACHE_LINE) struct iova_cache_magazine *next; /* in the list that it is in */
 	/* order.c's. */
 	struct iova_cache_magazine *heap_next, *heap_child;
 	const struct iova_cache_lane *lane;
@@ -68,17 +69,19 @@ struct iova_cache_gate {
 struct iova_cache_lane {
 	/* Constant. */
 	uint64_t length;	      /* granules */
-	uint64_t capacity;	      /* of each magazine */
+	uint32_t capacity;	      /* of each magazine */
+	bool wide;		      /* its ranges all start above 4 GiB */
 	struct iova_cache_lane *next; /* of all lanes of the cache */
 	struct iova_cache_cpu *cpu;   /* behind the slots */
 	struct iova_port_lock lock;   /* the depot lock */
 
 	/* Under the depot lock. */
 	struct iova_cache_magazine *full, *empty, *returning;
-	uint32_t fulls;
+	uint32_t fulls;		 /* these and the next two are read without the lock too */
+	uint32_t spares;	 /* of CPUs, with ranges in them */
+	uint32_t exchanges;	 /* odd while a CPU's slot is closed for an exchange, and one more with each end */
 	bool held;		 /* the slots stay closed */
 	uint32_t moves;		 /* magazines that went in or out of the depot */
-	uint64_t exchanges;	 /* times that a slot was opened or closed */
 	uint64_t popped, pushed; /* of stacks that are in no slot now; pushed less what was there when one came in */
 	bool wanted;		 /* one more magazine would have been used; also read without the lock, as a hint */
 
@@ -139,7 +142,8 @@ struct iova_cache {
 	uint32_t idle_ticks;			     /* the owner's: when it is time */
 	struct iova_cache_magazine *heap;	     /* order.c's */
 	bool held;
-	struct iova_cache_directory none; /* of no length */
+	const struct iova_port_stack *restless; /* look.c's: that was last seen to change; maybe of no slot now */
+	struct iova_cache_directory none;	/* of no length */
 };
 
 static inline struct iova_port_stack *iova_cache_stack(struct iova_cache_magazine *magazine)
@@ -363,10 +367,12 @@ struct iova_cache_counts {
 };
 void iova_cache_count_all(struct iova_cache *cache, struct iova_cache_counts *counts);
 
-/* Owned. The ranges that are kept, where they are few and one moment of the call
- * can be named at which there were no others; false where not. */
+/* Owned. The ranges that are kept and could help a request for what starts at
+ * most at most, where they are few and one moment of the call can be named at
+ * which there were no others; false where not. */
 #define IOVA_CACHE_LOOK_MOST 24u
-bool iova_cache_look(struct iova_cache *cache, struct iova_span spans[IOVA_CACHE_LOOK_MOST], uint32_t *count);
+bool iova_cache_look(struct iova_cache *cache, uint64_t most, struct iova_span spans[IOVA_CACHE_LOOK_MOST],
+		     uint32_t *count);
 
 /*
  * order.c: the ranges in the order of their addresses, while held.

@@ -91,6 +91,13 @@ static inline struct iova_port_stack **iova_port_slot(const struct iova_port_per
 	return &iova_port_slot_held(slots, cpu)->stack;
 }
 
+/* The same from any context, while it changes. */
+static inline struct iova_port_stack *iova_port_slot_peek(const struct iova_port_percpu *percpu,
+							  struct iova_port_slots *slots, uint32_t cpu)
+{
+	return __atomic_load_n(iova_port_slot(percpu, slots, cpu), __ATOMIC_ACQUIRE);
+}
+
 /* alone: ALONE. atomic: called from contexts that must not sleep. */
 void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic);
 
@@ -179,7 +186,9 @@ bool iova_port_pop(const struct iova_port_percpu *percpu, struct iova_port_slots
 		   uint64_t *value);
 bool iova_port_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t value);
 
-/* The rest is for whoever holds the lock over the slots. */
+/* The rest is for whoever holds the lock over the slots; but looks may be from
+ * anywhere, where what slots point to stays memory of stacks. Opening and closing
+ * have release order, a look has acquire order. */
 
 /* Closes this CPU's slot; returns the stack, which is the caller's now, and the
  * CPU. NULL where this thread can own no slot. */

@@ -27,7 +27,7 @@ static void supply_blanks(struct iova_space *space, unsigned needs)
 
 	iova_space_unlock(space);
 	lane = supply_alloc(space, lane_bytes, IOVA_CACHE_LINE);
-	magazine = supply_alloc(space, magazine_bytes, IOVA_POOL_ALIGN);
+	magazine = supply_alloc(space, magazine_bytes, IOVA_CACHE_LINE);
 	iova_space_lock(space);
 	if (lane) {
 		iova_cache_blank_lane(&space->cache, lane);
@@ -157,15 +157,19 @@ void iova_space_reclaim_span(struct iova_space *space, struct iova_span span)
 	iova_cache_release(&space->cache);
 }
 
-/* The free run around a span that is about to be free. */
+/* The free run around a span that is about to be free. One search mostly tells
+ * both its neighbours. */
 static struct iova_span run_around(struct iova_space *space, struct iova_span span)
 {
 	uint64_t start = span.start, end = span.start + span.length;
 	struct iova_span near;
+	bool more = space->engine.ops->next(&space->engine, start ? start - 1 : 0, &near);
 
-	if (start && space->engine.ops->next(&space->engine, start - 1, &near) && near.start < start)
+	if (more && near.start < start) {
 		start = near.start;
-	if (space->engine.ops->next(&space->engine, end, &near) && near.start == end)
+		more = space->engine.ops->next(&space->engine, end, &near);
+	}
+	if (more && near.start == end)
 		end = near.start + near.length;
 	return (struct iova_span){ start, end - start };
 }
@@ -203,7 +207,7 @@ static bool helpless(struct iova_space *space, const struct iova_fit *fit)
 	struct iova_span spans[IOVA_CACHE_LOOK_MOST];
 	uint32_t count;
 
-	return fit && !fit->guard && iova_cache_look(&space->cache, spans, &count) &&
+	return fit && !fit->guard && iova_cache_look(&space->cache, fit->hi, spans, &count) &&
 	       !would_fit(space, fit, spans, count);
 }
 
