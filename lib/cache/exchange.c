@@ -154,8 +154,8 @@ static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t m
 	return true;
 }
 
-bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
-		       uint64_t align, uint64_t *iova)
+static bool take_here(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		      uint64_t align, uint64_t *iova)
 {
 	struct hands hands;
 	bool found = false;
@@ -174,6 +174,16 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 	}
 	iova_cache_lane_unlock(cache, lane);
 	return found;
+}
+
+bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		       uint64_t align, uint64_t *iova)
+{
+	if (!take_here(cache, lane, natural, most, align, iova))
+		return false;
+	if (cache->way == IOVA_CACHE_MARKED)
+		iova_marks_live(&cache->marks, *iova, *iova | lane->gate.key);
+	return true;
 }
 
 /* pre: the depot lock; hands are taken. */
