@@ -21,6 +21,7 @@
 #ifndef IOVA_CACHE_H
 #define IOVA_CACHE_H
 
+#include "marks.h"
 #include "port_percpu.h"
 #include "span.h"
 
@@ -53,7 +54,7 @@ struct iova_cache_cpu {
 
 /*
  * What the hot pair reads of a lane, in bytes: constant, in one cache line, and
- * in front of the slots. open is the length where the lane's mode is RSEQ; else,
+ * in front of the slots. open is the length where the cache's way is BARE; else,
  * and in a gate that stands where no lane is, it is a length of which nobody comes
  * to the places where the gate stands.
  */
@@ -62,7 +63,7 @@ struct iova_cache_gate {
 	uint64_t last;		      /* a range's last byte's offset from its start */
 	uint64_t mask;		      /* bits of a range's start that are 0 */
 	uint64_t first, starts;	      /* a range starts at first, or less than starts behind it */
-	uint64_t rest;
+	uint64_t key;		      /* of a range, in the marks, but for its start */
 };
 
 struct iova_cache_lane {
@@ -103,6 +104,10 @@ struct iova_cache_directory {
 #define IOVA_CACHE_GATES_LOG2 6u
 #define IOVA_CACHE_GATES      (1u << IOVA_CACHE_GATES_LOG2)
 
+/* How a range is moved between a CPU and the user: by a restartable sequence alone,
+ * in a slot that is locked, in either with a mark, or otherwise. */
+enum iova_cache_way { IOVA_CACHE_BARE, IOVA_CACHE_LOCKED, IOVA_CACHE_MARKED, IOVA_CACHE_OTHER };
+
 struct iova_cache {
 	/* The hot pair's, written under the lock of the cache's owner, never NULL:
 	 * for some pairs of length and alignment, and for some lengths, the lane
@@ -110,9 +115,11 @@ struct iova_cache {
 	struct iova_port_slots *alloc_slots[IOVA_CACHE_GATES];
 	struct iova_port_slots *free_slots[IOVA_CACHE_GATES];
 	struct iova_cache_directory *directory; /* never NULL */
+	struct iova_marks marks;		/* MARKED */
 
 	/* Constant after init. */
 	struct iova_port_percpu percpu;
+	enum iova_cache_way way;
 	uint64_t granule;
 	unsigned shift; /* of the granule */
 	uint64_t first; /* the aperture's first byte */
@@ -206,7 +213,7 @@ static inline bool iova_cache_free(const struct iova_cache *cache, struct iova_p
 	       iova_port_rseq_push(&cache->percpu, slots, iova);
 }
 
-/* The same where the mode is LOCKED. */
+/* The same where the way is LOCKED. */
 static inline bool iova_cache_alloc_locked(const struct iova_cache *cache, struct iova_port_slots *slots,
 					   uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
 {
@@ -226,10 +233,36 @@ static inline bool iova_cache_free_locked(const struct iova_cache *cache, struct
 	       iova_port_slot_push(slots, iova_port_here(&cache->percpu), true, iova);
 }
 
-/* The same in any mode, for whatever a lane of the directory may serve. */
+/* The same where the way is MARKED: claimed tells whether the range was the user's
+ * and is now the caller's, pushed or not. */
+static inline bool iova_cache_alloc_marked(const struct iova_cache *cache, struct iova_port_slots *slots,
+					   uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+	uint64_t most;
+
+	if (gate->length != length || gate->align != align || __builtin_sub_overflow(limit, gate->last, &most) ||
+	    !iova_port_pop(&cache->percpu, slots, most, iova))
+		return false;
+	iova_marks_live(&cache->marks, *iova, *iova | gate->key);
+	return true;
+}
+
+static inline bool iova_cache_free_marked(const struct iova_cache *cache, struct iova_port_slots *slots, uint64_t iova,
+					  uint64_t length, bool *claimed)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+
+	*claimed = gate->length == length && !(iova & gate->mask) && iova - gate->first < gate->starts &&
+		   iova_marks_claim(&cache->marks, iova, iova | gate->key);
+	return *claimed && iova_port_push(&cache->percpu, slots, iova);
+}
+
+/* The same in any way, for whatever a lane of the directory may serve. A range
+ * that is pushed was claimed before, where MARKED. */
 bool iova_cache_alloc_any(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
 			  uint64_t *iova);
-bool iova_cache_free_any(const struct iova_cache *cache, uint64_t iova, uint64_t length);
+bool iova_cache_push(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova);
 
 /* The lane that a range goes back to; NULL where none takes it, or where it is
  * no whole granules of the aperture. */
@@ -246,8 +279,8 @@ struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint6
  * the cache's owner, which the caller holds.
  */
 
-/* A cache that keeps nothing. */
-void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, unsigned shift);
+/* A cache that keeps nothing. marked: it marks what it keeps. */
+void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, bool marked, unsigned shift);
 
 /* How many lengths, up to wanted, are worth a place in front of world; sets what
  * magazines may be. depth, depot: 0 for the library's choice. */
@@ -292,7 +325,7 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 		       uint64_t align, uint64_t *iova);
 
 /* Keeps the range, a full magazine going to the depot; false where the depot is
- * full too, or no magazine is left. */
+ * full too, or no magazine is left. As iova_cache_push. */
 bool iova_cache_spill(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova);
 
 /* Owned. Takes up to most ranges out of the depot: of what is returning, else,

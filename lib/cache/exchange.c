@@ -84,7 +84,7 @@ static bool magazine_take(struct iova_cache_magazine *magazine, uint64_t most, u
 	if (!i)
 		return false;
 	*iova = stack->values[i - 1];
-	iova_cache_word_set(stack, stack->word - 1);
+	iova_port_stack_word_set(stack, stack->word - 1);
 	memmove(&stack->values[i - 1], &stack->values[i], (iova_cache_count(magazine) - (i - 1)) * sizeof(*iova));
 	return true;
 }
@@ -94,7 +94,7 @@ static void magazine_add(struct iova_cache_magazine *magazine, uint64_t iova)
 	struct iova_port_stack *stack = iova_cache_stack(magazine);
 
 	stack->values[iova_cache_count(magazine)] = iova;
-	iova_cache_word_set(stack, stack->word + 1);
+	iova_port_stack_word_set(stack, stack->word + 1);
 }
 
 static bool has_room(struct iova_cache_magazine *magazine)
@@ -154,8 +154,8 @@ static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t m
 	return true;
 }
 
-bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
-		       uint64_t align, uint64_t *iova)
+static bool take_here(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		      uint64_t align, uint64_t *iova)
 {
 	struct hands hands;
 	bool found = false;
@@ -174,6 +174,16 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 	}
 	iova_cache_lane_unlock(cache, lane);
 	return found;
+}
+
+bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		       uint64_t align, uint64_t *iova)
+{
+	if (!take_here(cache, lane, natural, most, align, iova))
+		return false;
+	if (cache->way == IOVA_CACHE_MARKED)
+		iova_marks_live(&cache->marks, *iova, *iova | lane->gate.key);
+	return true;
 }
 
 /* pre: the depot lock; hands are taken. */
