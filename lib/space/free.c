@@ -185,9 +185,12 @@ bool iova_space_give_waiting(struct iova_space *space, struct iova_span span)
 		if (!give_plain(space, span))
 			return false;
 	} else {
-		if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, span.start, &path)) {
+		if (space->flags & IOVA_SPACE_TRACKED) {
+			bool found = iova_ledger_find(space, span.start, &path);
 			uint64_t guard = iova_ledger_guard(space, &path);
 
+			(void)found;
+			iova_assert(found);
 			freed.start = span.start < guard ? 0 : span.start - guard;
 			freed.length = span.start - freed.start + span.length + guard;
 			iova_spantree_remove(&space->ledger, &path);

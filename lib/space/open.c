@@ -70,15 +70,10 @@ bool iova_open_at(struct iova_space *space, struct iova_span span)
  * extent can go on. */
 static uint64_t open_from(struct iova_space *space, struct iova_span waiting)
 {
-	uint64_t start = waiting.start;
-	struct iova_spantree_path path;
+	uint64_t start = waiting.start, guard = iova_ledger_guard_at(space, start);
 	struct iova_span free;
 
-	if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, start, &path)) {
-		uint64_t guard = iova_ledger_guard(space, &path);
-
-		start = start - space->world.start < guard ? space->world.start : start - guard;
-	}
+	start = start - space->world.start < guard ? space->world.start : start - guard;
 	if (start > space->world.start && space->engine.ops->next(&space->engine, start - 1, &free) &&
 	    iova_span_contains(free, start - 1))
 		start = free.start;
@@ -88,11 +83,9 @@ static uint64_t open_from(struct iova_space *space, struct iova_span waiting)
 /* Where the guard behind a quarantined range ends. */
 static uint64_t open_until(struct iova_space *space, struct iova_span waiting)
 {
-	uint64_t end = waiting.start + waiting.length, world_end = space->world.start + space->world.length;
-	struct iova_spantree_path path;
+	uint64_t end = waiting.start + waiting.length + iova_ledger_guard_at(space, waiting.start);
+	uint64_t world_end = space->world.start + space->world.length;
 
-	if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, waiting.start, &path))
-		end += iova_ledger_guard(space, &path);
 	return end < world_end ? end : world_end;
 }
 

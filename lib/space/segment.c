@@ -50,8 +50,7 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 	found = iova_waiting_next(space, pfn, false, &span);
 	if (at_or_before(found, span, pfn, &end)) {
 		piece->state = IOVA_STATE_QUARANTINED;
-		if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, pfn, &path))
-			piece->guard = iova_ledger_guard(space, &path);
+		piece->guard = iova_ledger_guard_at(space, pfn);
 		goto inside;
 	}
 	found = iova_spantree_next(&space->holes, pfn, &span);

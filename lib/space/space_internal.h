@@ -266,6 +266,9 @@ bool iova_ledger_find(struct iova_space *space, uint64_t pfn, struct iova_spantr
 uint64_t iova_ledger_guard(const struct iova_space *space, const struct iova_spantree_path *path);
 bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantree_path *path);
 
+/* The guard of the range that contains pfn; 0 where the ledger has none there. */
+uint64_t iova_ledger_guard_at(struct iova_space *space, uint64_t pfn);
+
 void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
 
 /* Cuts a span that no live range meets to what no guard covers; false where
