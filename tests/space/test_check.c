@@ -312,10 +312,14 @@ static void what_waits_is_miscounted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_trees),	cmocka_unit_test(free_and_something_else),
-		cmocka_unit_test(counts),	cmocka_unit_test(live_and_something_else),
-		cmocka_unit_test(what_is_lost), cmocka_unit_test(reservations),
-		cmocka_unit_test(stocks),	cmocka_unit_test(what_waits_and_something_else),
+		cmocka_unit_test(the_trees),
+		cmocka_unit_test(free_and_something_else),
+		cmocka_unit_test(counts),
+		cmocka_unit_test(live_and_something_else),
+		cmocka_unit_test(what_is_lost),
+		cmocka_unit_test(reservations),
+		cmocka_unit_test(stocks),
+		cmocka_unit_test(what_waits_and_something_else),
 		cmocka_unit_test(what_waits_is_miscounted),
 	};
 

@@ -21,7 +21,7 @@ struct rig {
 	int result; /* of the next syncs */
 	unsigned syncs;
 	uint64_t now;
-	void (*during)(struct rig *rig);  /* what happens while the next sync runs */
+	void (*during)(struct rig *rig);   /* what happens while the next sync runs */
 	void (*on_clock)(struct rig *rig); /* or while the clock is read */
 	uint64_t granules;
 };
