@@ -170,8 +170,11 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 	    (space->engine.ops->next(&space->engine, span.start, &free) && free.start <= iova_span_last(span)))
 		return false;
 	if (extents + parts + 2 * space->resv_count + space->quarantine.covered > space->stock.extents &&
-	    !(parts == 1 && free_has_record(space, span)))
+	    !(parts == 1 && free_has_record(space, span))) {
+		/* What is reserved of it is so from now on, and lost to it. */
+		space->taken_granules -= iova_waiting_reserved(space, span);
 		return false;
+	}
 	give_parts(space, span, true);
 	return true;
 }

@@ -111,11 +111,11 @@ static bool run_fits(struct iova_space *space, const struct iova_fit *fit, struc
  * around a quarantined range are looked at. */
 bool iova_open_fits(struct iova_space *space, const struct iova_fit *fit)
 {
-	uint64_t at = space->world.start;
+	uint64_t at = space->world.start, next = at;
 	struct iova_span waiting, run;
 
 	iova_waiting_index(space);
-	while (iova_waiting_next(space, at, false, &waiting)) {
+	for (; iova_waiting_next(space, next, false, &waiting); next = waiting.start + waiting.length) {
 		uint64_t reach = open_reach(space, fit, waiting);
 		uint64_t from = open_from(space, waiting, reach), until = open_until(space, waiting, reach);
 

@@ -298,6 +298,9 @@ uint64_t iova_waiting_index(struct iova_space *space);
  * those that were reserved over while they waited. */
 bool iova_waiting_next(struct iova_space *space, uint64_t pfn, bool covered, struct iova_span *span);
 
+/* The granules of span that are reserved. */
+uint64_t iova_waiting_reserved(struct iova_space *space, struct iova_span span);
+
 /* A reservation covers span from now on: marks what is quarantined there. */
 void iova_waiting_cover(struct iova_space *space, struct iova_span span);
 

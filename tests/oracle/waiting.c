@@ -989,4 +989,7 @@ void waiting_print(const struct waiting *w)
 	       "%" PRIu64 "\n",
 	       w->granules, w->first, w->config.flags, w->config.placement, w->config.cache_granules,
 	       w->placed ? "placed" : "created", w->shape.entries, w->shape.sync ? "sync" : "no sync", w->shape.max_ns);
+	for (unsigned g = 0; g < w->granules; g++)
+		putchar(".L?QRG"[state_at(w, g)]);
+	putchar('\n');
 }

@@ -579,7 +579,7 @@ static void pieces_without_records(void **state)
 
 	(void)state;
 	rig_space(&rig, 2 * MANY + 10, 0);
-	config = rig_config(&rig, MANY, 0);
+	config = rig_config(&rig, MANY + 1, 0);
 	assert_ok(iova_quarantine_create(rig.space, &config, &rig.q));
 	live(&rig, 0, 2 * MANY);
 	live(&rig, 2 * MANY, 10);
@@ -588,12 +588,20 @@ static void pieces_without_records(void **state)
 	put(&rig, 2 * MANY + 4, 3);
 	assert_ok(iova_reserve(rig.space, &resv)); /* in the middle of what waits */
 	assert_ok(iova_quarantine_flush(rig.q));
-	refused_before = counts_of(&rig).refused;
-	assert_true(refused_before > 0 && refused_before < MANY);
+	assert_int_equal(rig.syncs, 1);
+	assert_true(counts_of(&rig).refused > 0 && counts_of(&rig).refused < MANY);
+	assert_int_equal(stats_of(&rig).reserved_granules, 1);
 	assert_ok(iova_check(rig.space, NULL, NULL));
+	for (uint64_t i = MANY - 4; i < MANY; i++) /* none of what is left */
+		put(&rig, 2 * i, 1);
+	assert_ok(iova_quarantine_flush(rig.q));
+	refused_before = counts_of(&rig).refused;
+	put(&rig, 2 * MANY - 3, 1);
+	assert_ok(iova_quarantine_flush(rig.q));
+	assert_int_equal(counts_of(&rig).refused, refused_before + 1);
 	put(&rig, 1, 1); /* between two that were given back */
 	assert_ok(iova_quarantine_flush(rig.q));
-	assert_int_equal(counts_of(&rig).refused, refused_before);
+	assert_int_equal(counts_of(&rig).refused, refused_before + 1);
 	rig_close(&rig);
 }
 

@@ -29,8 +29,6 @@ static void run_episode(uint64_t seed, uint64_t episode)
 
 	for (op = 1; !wrong && op <= EPISODE; op++) {
 		wrong = waiting_step(&w);
-		if (getenv("TR"))
-			 printf("%u %s\n",op,w.call);
 		if (!wrong && op % COMPARE_EVERY == 0)
 			wrong = waiting_compare(&w);
 	}
