@@ -31,3 +31,13 @@ iova_space_test(caches space/test_caches.c)
 iova_space_test(quarantine space/test_quarantine.c)
 iova_space_test(quarantine_corners space/test_quarantine_corners.c)
 iova_space_test(waiting space/test_waiting.c)
+
+# Restartable sequences, stopped at each instruction: with the library inside
+# the program and, where there is one, with the shared one.
+if(CMAKE_SIZEOF_VOID_P EQUAL 8 AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|aarch64)$")
+	set(RSEQ_SOURCES rseq/test_sections.c rseq/sections.c rseq/tracer.c rseq/victim.c)
+	iova_space_test(rseq ${RSEQ_SOURCES} LIBRARY iova_static)
+	if(TARGET iova_shared)
+		iova_space_test(rseq_shared ${RSEQ_SOURCES} LIBRARY iova_shared)
+	endif()
+endif()

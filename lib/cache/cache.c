@@ -7,6 +7,8 @@
 
 _Static_assert(sizeof(struct iova_cache_magazine) % 8 == 0, "a stack is aligned behind it");
 
+_Static_assert(sizeof(struct iova_cache_gate) == IOVA_CACHE_LINE, "it is found in front of the slots");
+
 #define LENGTHS_MOST	65536u /* a directory has 32 bytes for each */
 #define DEPTH_CHOICE	64u    /* a magazine is half a KiB, and 1.5% of the operations leave the hot path */
 #define DEPOT_CHOICE	16u    /* a device's queue of a thousand comes and goes */
@@ -16,6 +18,20 @@ _Static_assert(sizeof(struct iova_cache_magazine) % 8 == 0, "a stack is aligned 
 /* A drain gives back every range that is kept, some 200 ns for each. */
 #define RANGES_MOST 32768u
 
+/* pre: the gate is complete, but open is the length. */
+static void gate_close(struct iova_cache_gate *gate)
+{
+	size_t alloc = iova_cache_alloc_place(gate->length, gate->align), free = iova_cache_place(gate->length);
+
+	while (iova_cache_alloc_place(gate->open, gate->align) == alloc || iova_cache_place(gate->open) == free)
+		gate->open++;
+}
+
+static struct iova_port_slots *shut_slots(struct iova_cache *cache, size_t place)
+{
+	return (struct iova_port_slots *)(void *)&cache->shut[place ? 1 : 3];
+}
+
 void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, unsigned shift)
 {
 	memset(cache, 0, sizeof(*cache));
@@ -23,10 +39,13 @@ void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, unsigned
 	cache->shift = shift;
 	cache->atomic = atomic;
 	cache->granule = (uint64_t)1 << shift;
-	cache->shut.last = UINT64_MAX;
 	cache->closed[2] = IOVA_PORT_STACK_FLOOR;
-	cache->single[0] = cache->single[1] = &cache->shut;
-	cache->hot = cache->directory = &cache->none;
+	/* A length of 0, with an alignment of 0, comes to the first place. */
+	gate_close(&cache->shut[2]);
+	cache->shut[2].length = cache->shut[2].open;
+	for (size_t i = 0; i < IOVA_CACHE_GATES; i++)
+		cache->alloc_slots[i] = cache->free_slots[i] = shut_slots(cache, i);
+	cache->directory = &cache->none;
 }
 
 uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint64_t wanted, uint32_t depth,
@@ -49,7 +68,7 @@ uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint6
 size_t iova_cache_directory_bytes(uint64_t lengths)
 {
 	return sizeof(struct iova_cache_directory) +
-	       (size_t)lengths * IOVA_CACHE_CLASSES * sizeof(struct iova_cache_gate *);
+	       (size_t)lengths * IOVA_CACHE_CLASSES * sizeof(struct iova_cache_lane *);
 }
 
 static size_t lane_slots_end(const struct iova_cache *cache)
@@ -75,11 +94,9 @@ void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t l
 	*directory = (struct iova_cache_directory){ (size_t)lengths, (size_t)lengths, older };
 	for (uint64_t i = 0; i < lengths; i++)
 		for (unsigned class = 0; class < IOVA_CACHE_CLASSES; class ++)
-			iova_cache_gates(directory, i)[class] =
-				i < older->room ? iova_cache_gates(older, i)[class] : &cache->shut;
+			iova_cache_lanes(directory, i)[class] =
+				i < older->room ? iova_cache_lanes(older, i)[class] : NULL;
 	__atomic_store_n(&cache->directory, directory, __ATOMIC_RELEASE);
-	if (cache->percpu.mode == IOVA_PORT_RSEQ)
-		__atomic_store_n(&cache->hot, directory, __ATOMIC_RELEASE);
 }
 
 /* The length rounded up to a power of two, in bytes. */
@@ -124,26 +141,64 @@ unsigned iova_cache_needs(struct iova_cache *cache, uint64_t iova, uint64_t leng
 
 	if (index >= directory->lengths || !magazine_allowed(cache, index + 1))
 		return 0;
-	lane = iova_cache_lane_at(cache, iova_cache_gates(directory, index)[class_of(cache, index, iova)]);
+	lane = iova_cache_lanes(directory, index)[class_of(cache, index, iova)];
 	if (!lane)
 		return IOVA_CACHE_NEEDS_LANE | IOVA_CACHE_NEEDS_MAGAZINE;
 	return __atomic_load_n(&lane->wanted, __ATOMIC_RELAXED) ? IOVA_CACHE_NEEDS_MAGAZINE : 0;
+}
+
+/* Lets the hot pair find the lane, where no other is there first. Of a length's
+ * ranges, the natural ones are more often meant; wide ones are what requests
+ * without a limit take. */
+static void gate_enter(struct iova_cache *cache, struct iova_cache_lane *lane, unsigned class)
+{
+	size_t place = iova_cache_alloc_place(lane->gate.length, lane->gate.align);
+	struct iova_port_slots **slots = &cache->alloc_slots[place];
+
+	if (cache->split && !(class & IOVA_CACHE_WIDE))
+		return;
+	if (*slots == shut_slots(cache, place))
+		__atomic_store_n(slots, &lane->slots, __ATOMIC_RELEASE);
+	place = iova_cache_place(lane->gate.length);
+	slots = &cache->free_slots[place];
+	if (*slots == shut_slots(cache, place) ||
+	    (class & IOVA_CACHE_NATURAL && iova_cache_gate(*slots)->length == lane->gate.length))
+		__atomic_store_n(slots, &lane->slots, __ATOMIC_RELEASE);
 }
 
 /* The classes that a lane of class serves: where there are fewer kinds of ranges
  * than classes, the others are the same. */
 static void lane_enter(struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t index, unsigned class)
 {
-	struct iova_cache_gate **gates = iova_cache_gates(cache->directory, index);
+	struct iova_cache_lane **lanes = iova_cache_lanes(cache->directory, index);
 	unsigned same = (index ? 0 : IOVA_CACHE_NATURAL) | (cache->split ? 0 : IOVA_CACHE_WIDE);
 
 	for (unsigned other = 0; other < IOVA_CACHE_CLASSES; other++)
 		if ((other & ~same) == class)
-			__atomic_store_n(&gates[other], &lane->gate, __ATOMIC_RELEASE);
-	if (index || cache->percpu.mode != IOVA_PORT_RSEQ)
-		return;
-	for (unsigned wide = 0; wide < 2; wide++)
-		__atomic_store_n(&cache->single[wide], gates[wide ? IOVA_CACHE_WIDE : 0], __ATOMIC_RELEASE);
+			__atomic_store_n(&lanes[other], lane, __ATOMIC_RELEASE);
+	gate_enter(cache, lane, class);
+}
+
+/* pre: some range of the lane's length fits the aperture, and its class. */
+static void gate_make(const struct iova_cache *cache, struct iova_cache_gate *gate, uint64_t index, unsigned class)
+{
+	uint64_t last = cache->reach;
+
+	gate->length = (index + 1) << cache->shift;
+	gate->last = gate->length - 1;
+	gate->align = class & IOVA_CACHE_NATURAL ? natural_of(cache, index) : cache->granule;
+	gate->mask = gate->align - 1;
+	gate->first = cache->first;
+	if (cache->split && class & IOVA_CACHE_WIDE)
+		gate->first = (uint64_t)IOVA_CACHE_NARROW_LAST + 1;
+	else if (cache->split)
+		last = IOVA_CACHE_NARROW_LAST - cache->first;
+	gate->starts = last - (gate->first - cache->first) + 1;
+	if (!cache->split || class & IOVA_CACHE_WIDE)
+		gate->starts -= gate->last;
+	gate->open = gate->length;
+	if (cache->percpu.mode != IOVA_PORT_RSEQ)
+		gate_close(gate);
 }
 
 static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, unsigned class)
@@ -151,11 +206,9 @@ static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, un
 	struct iova_cache_lane *lane = memory;
 
 	memset(lane, 0, iova_cache_lane_bytes(cache));
+	gate_make(cache, &lane->gate, index, class);
 	lane->length = index + 1;
 	lane->capacity = capacity_of(cache, lane->length);
-	lane->gate.last = (lane->length << cache->shift) - 1;
-	lane->gate.mask = natural_of(cache, index) - 1;
-	lane->gate.starts = cache->reach - lane->gate.last + 1;
 	lane->cpu = (struct iova_cache_cpu *)(void *)((char *)memory + lane_slots_end(cache));
 	iova_port_lock_init(&lane->lock, cache->atomic);
 	iova_port_slots_init(&cache->percpu, &lane->slots, iova_cache_closed(cache));
@@ -205,7 +258,7 @@ void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length)
 		cache->blank_lanes = lane->next;
 		lane_make(cache, lane, index, class);
 	}
-	magazine_give(cache, iova_cache_lane_at(cache, iova_cache_gates(cache->directory, index)[class]),
+	magazine_give(cache, iova_cache_lanes(cache->directory, index)[class],
 		      iova_cache_list_take(&cache->blank_magazines));
 }
 
@@ -270,28 +323,57 @@ struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint6
 					   uint64_t align, uint64_t most)
 {
 	const struct iova_cache_directory *directory = __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE);
-	struct iova_cache_gate **gates, *gate;
+	struct iova_cache_lane **lanes, *lane;
 
 	if (length > __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || align & (align - 1))
 		return NULL;
-	gates = iova_cache_gates(directory, length - 1);
-	gate = __atomic_load_n(&gates[class], __ATOMIC_ACQUIRE);
+	lanes = iova_cache_lanes(directory, length - 1);
+	lane = __atomic_load_n(&lanes[class], __ATOMIC_ACQUIRE);
 	for (unsigned higher = class + 1; higher < IOVA_CACHE_CLASSES; higher++)
-		if (gate == __atomic_load_n(&gates[higher], __ATOMIC_ACQUIRE))
+		if (lane == __atomic_load_n(&lanes[higher], __ATOMIC_ACQUIRE))
 			return NULL;
 	if (class & IOVA_CACHE_WIDE && cache->split && most <= IOVA_CACHE_NARROW_LAST)
 		return NULL;
-	return iova_cache_lane_at(cache, gate);
+	return lane;
 }
 
 struct iova_cache_lane *iova_cache_lane_of(const struct iova_cache *cache, uint64_t iova, uint64_t length)
 {
 	const struct iova_cache_directory *directory = __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE);
 	uint64_t index = (length - 1) >> cache->shift;
-	struct iova_cache_gate *gate;
+	struct iova_cache_lane *lane;
 
 	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || iova & (cache->granule - 1))
 		return NULL;
-	gate = __atomic_load_n(&iova_cache_gates(directory, index)[class_of(cache, index, iova)], __ATOMIC_ACQUIRE);
-	return iova - cache->first < gate->starts ? iova_cache_lane_at(cache, gate) : NULL;
+	lane = __atomic_load_n(&iova_cache_lanes(directory, index)[class_of(cache, index, iova)], __ATOMIC_ACQUIRE);
+	return lane && iova - cache->first <= cache->reach - lane->gate.last ? lane : NULL;
+}
+
+/* The lane that a request of this length, alignment and limit tries first. */
+static struct iova_cache_lane *lane_for(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit)
+{
+	const struct iova_cache_directory *directory = __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE);
+	uint64_t index = (length - 1) >> cache->shift;
+	unsigned class = (limit > IOVA_CACHE_NARROW_LAST ? IOVA_CACHE_WIDE : 0) +
+			 (align > cache->granule ? IOVA_CACHE_NATURAL : 0);
+
+	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || align & (align - 1))
+		return NULL;
+	return __atomic_load_n(&iova_cache_lanes(directory, index)[class], __ATOMIC_ACQUIRE);
+}
+
+bool iova_cache_alloc_any(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
+			  uint64_t *iova)
+{
+	struct iova_cache_lane *lane = lane_for(cache, length, align, limit);
+
+	return lane && align <= lane->gate.align && limit > lane->gate.last &&
+	       iova_port_pop(&cache->percpu, &lane->slots, limit - lane->gate.last, iova);
+}
+
+bool iova_cache_free_any(const struct iova_cache *cache, uint64_t iova, uint64_t length)
+{
+	struct iova_cache_lane *lane = iova_cache_lane_of(cache, iova, length);
+
+	return lane && iova_port_push(&cache->percpu, &lane->slots, iova);
 }

@@ -24,7 +24,7 @@
 #include "port_percpu.h"
 #include "span.h"
 
-#define IOVA_CACHE_LINE 64u /* bytes; lanes are aligned to it */
+#define IOVA_CACHE_LINE IOVA_PORT_LINE /* lanes are aligned to it */
 
 #define IOVA_CACHE_CLASSES 4u
 #define IOVA_CACHE_NATURAL 1u
@@ -50,17 +50,21 @@ struct iova_cache_cpu {
 	struct iova_cache_magazine *parked; /* loaded, while the cache is held */
 };
 
-/* What the hot pair reads of a lane; constant. There is one that refuses
- * everything, so that a lane that is not there needs no test. */
+/*
+ * What the hot pair reads of a lane, in bytes: constant, in one cache line, and
+ * in front of the slots. open is the length where the lane's mode is RSEQ; else,
+ * and in a gate that stands where no lane is, it is a length of which nobody comes
+ * to the places where the gate stands.
+ */
 struct iova_cache_gate {
-	uint64_t last;	 /* a range's last byte's offset from its start */
-	uint64_t mask;	 /* bits of an address that natural ranges do not have */
-	uint64_t starts; /* a range starts less than so many bytes behind the aperture's first */
+	uint64_t open, length, align; /* a request that says exactly these is served without a further look */
+	uint64_t last;		      /* a range's last byte's offset from its start */
+	uint64_t mask;		      /* bits of a range's start that are 0 */
+	uint64_t first, starts;	      /* a range starts at first, or less than starts behind it */
+	uint64_t rest;
 };
 
 struct iova_cache_lane {
-	struct iova_cache_gate gate;
-
 	/* Constant. */
 	uint64_t length;	      /* granules */
 	uint64_t capacity;	      /* of each magazine */
@@ -81,21 +85,27 @@ struct iova_cache_lane {
 	uint32_t magazines;
 	uint32_t idle_moves; /* moves, when the lane was last looked at */
 
-	_Alignas(IOVA_CACHE_LINE) struct iova_port_slots slots;
+	_Alignas(IOVA_CACHE_LINE) struct iova_cache_gate gate;
+	struct iova_port_slots slots;
 };
 
-/* In front of its entries, [4 * (length - 1) + class]: the gate of the lane that
- * serves it. */
+/* In front of its entries, [4 * (length - 1) + class]: the lane that serves it, or
+ * NULL. */
 struct iova_cache_directory {
 	size_t lengths; /* that are served, changed at any time */
 	size_t room;	/* constant: lengths that there are entries for */
 	struct iova_cache_directory *older;
 };
 
+#define IOVA_CACHE_GATES_LOG2 6u
+#define IOVA_CACHE_GATES      (1u << IOVA_CACHE_GATES_LOG2)
+
 struct iova_cache {
-	/* The hot pair's, written under the lock of the cache's owner. */
-	struct iova_cache_gate *single[2];	/* of one granule, not wide and wide */
-	struct iova_cache_directory *hot;	/* RSEQ: directory; else of no length */
+	/* The hot pair's, written under the lock of the cache's owner, never NULL:
+	 * for some pairs of length and alignment, and for some lengths, the lane
+	 * that most requests and most ranges mean. */
+	struct iova_port_slots *alloc_slots[IOVA_CACHE_GATES];
+	struct iova_port_slots *free_slots[IOVA_CACHE_GATES];
 	struct iova_cache_directory *directory; /* never NULL */
 
 	/* Constant after init. */
@@ -106,10 +116,10 @@ struct iova_cache {
 	uint64_t reach; /* its last byte's offset from the first */
 	uint32_t depth; /* values in a magazine at most */
 	bool atomic;
-	bool split;		/* the aperture has addresses that are wide and ones that are not */
-	uint64_t granules_most; /* that magazines may hold in all */
-	struct iova_cache_gate shut;
-	uint64_t closed[3]; /* a stack of capacity 0 */
+	bool split;			/* the aperture has addresses that are wide and ones that are not */
+	uint64_t granules_most;		/* that magazines may hold in all */
+	struct iova_cache_gate shut[4]; /* 0 and 2, each with room for slots behind it; 2 is for the first places */
+	uint64_t closed[3];		/* a stack of capacity 0 */
 
 	/* Under the lock of the cache's owner. */
 	uint32_t depot_most; /* full magazines in a depot; read without the lock too */
@@ -135,84 +145,87 @@ static inline uint32_t iova_cache_count(struct iova_cache_magazine *magazine)
 	return iova_port_stack_count(iova_cache_stack(magazine)->word);
 }
 
-static inline struct iova_cache_gate **iova_cache_gates(const struct iova_cache_directory *directory, uint64_t index)
+static inline struct iova_cache_lane **iova_cache_lanes(const struct iova_cache_directory *directory, uint64_t index)
 {
-	return (struct iova_cache_gate **)(directory + 1) + IOVA_CACHE_CLASSES * index;
-}
-
-/* The lane behind a gate; NULL behind the one that is shut. */
-static inline struct iova_cache_lane *iova_cache_lane_at(const struct iova_cache *cache, struct iova_cache_gate *gate)
-{
-	return gate == &cache->shut ? NULL : (struct iova_cache_lane *)gate; /* its first member */
+	return (struct iova_cache_lane **)(directory + 1) + IOVA_CACHE_CLASSES * index;
 }
 
 /*
- * The hot pair: a gate is found, and where it opens, one value is moved between
+ * The hot pair: slots are found, and behind an open gate one value is moved between
  * the caller and this CPU's stack. Whatever is not usual is false here, and is
- * looked at again by the slow way, where it is told apart. With a mode other
- * than RSEQ every gate is shut.
- *
- * index is the length in granules less one. It is vast for a length of 0, and
- * nothing needs it where the length is one granule, which is the most frequent.
+ * looked at again by slower ways, where it is told apart.
  */
-static inline struct iova_cache_gate *iova_cache_gate_for(const struct iova_cache *cache,
-							  struct iova_cache_directory *directory, uint64_t length,
-							  uint64_t align, bool wide)
-{
-	uint64_t index = (length - 1) >> cache->shift;
-	unsigned class = (wide ? IOVA_CACHE_WIDE : 0) + (align > cache->granule ? IOVA_CACHE_NATURAL : 0);
-	struct iova_cache_gate *gate;
 
-	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || align & (align - 1))
-		return (struct iova_cache_gate *)(uintptr_t)&cache->shut;
-	gate = __atomic_load_n(&iova_cache_gates(directory, index)[class], __ATOMIC_ACQUIRE);
-	return align <= gate->mask + 1 ? gate : (struct iova_cache_gate *)(uintptr_t)&cache->shut;
+/* Spreads what differs in its upper bits, up to shifts of 21. */
+static inline size_t iova_cache_place(uint64_t bytes)
+{
+	return (uint32_t)bytes * 0x9af841a5u >> (32 - IOVA_CACHE_GATES_LOG2);
 }
 
-static inline struct iova_cache_gate *iova_cache_gate_of(const struct iova_cache *cache,
-							 struct iova_cache_directory *directory, uint64_t iova,
-							 uint64_t length)
+static inline size_t iova_cache_alloc_place(uint64_t length, uint64_t align)
 {
-	uint64_t index = (length - 1) >> cache->shift;
-	struct iova_cache_gate **gates, *gate;
-
-	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || iova & (cache->granule - 1))
-		return (struct iova_cache_gate *)(uintptr_t)&cache->shut;
-	gates = iova_cache_gates(directory, index) + (iova > IOVA_CACHE_NARROW_LAST ? IOVA_CACHE_WIDE : 0);
-	gate = __atomic_load_n(&gates[IOVA_CACHE_NATURAL], __ATOMIC_ACQUIRE);
-	return iova & gate->mask ? __atomic_load_n(&gates[0], __ATOMIC_ACQUIRE) : gate;
+	return iova_cache_place(length + 8 * align);
 }
 
-static inline bool iova_cache_alloc(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
-				    uint64_t *iova)
+static inline struct iova_port_slots *iova_cache_alloc_slots(const struct iova_cache *cache, uint64_t length,
+							     uint64_t align)
 {
-	bool wide = limit > IOVA_CACHE_NARROW_LAST;
-	struct iova_cache_gate *gate;
-
-	if (length - 1 < cache->granule && align <= cache->granule && !(align & (align - 1)))
-		gate = __atomic_load_n(&cache->single[wide], __ATOMIC_ACQUIRE);
-	else
-		gate = iova_cache_gate_for(cache, __atomic_load_n(&cache->hot, __ATOMIC_ACQUIRE), length, align, wide);
-	return limit > gate->last &&
-	       iova_port_rseq_pop(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, limit - gate->last, iova);
+	return __atomic_load_n(&cache->alloc_slots[iova_cache_alloc_place(length, align)], __ATOMIC_ACQUIRE);
 }
 
-static inline bool iova_cache_free(const struct iova_cache *cache, uint64_t iova, uint64_t length)
+static inline struct iova_port_slots *iova_cache_free_slots(const struct iova_cache *cache, uint64_t length)
 {
-	struct iova_cache_gate *gate;
-
-	if (length - 1 < cache->granule)
-		gate = __atomic_load_n(&cache->single[iova > IOVA_CACHE_NARROW_LAST], __ATOMIC_ACQUIRE);
-	else
-		gate = iova_cache_gate_of(cache, __atomic_load_n(&cache->hot, __ATOMIC_ACQUIRE), iova, length);
-	return !(iova & (cache->granule - 1)) && iova - cache->first < gate->starts &&
-	       iova_port_rseq_push(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, iova);
+	return __atomic_load_n(cache->free_slots + iova_cache_place(length), __ATOMIC_ACQUIRE);
 }
 
-/* The same for the other modes. */
-bool iova_cache_alloc_locked(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
-			     uint64_t *iova);
-bool iova_cache_free_locked(const struct iova_cache *cache, uint64_t iova, uint64_t length);
+static inline struct iova_cache_gate *iova_cache_gate(struct iova_port_slots *slots)
+{
+	return (struct iova_cache_gate *)(void *)slots - 1;
+}
+
+static inline bool iova_cache_alloc(const struct iova_cache *cache, struct iova_port_slots *slots, uint64_t length,
+				    uint64_t align, uint64_t limit, uint64_t *iova)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+	uint64_t most;
+
+	return gate->open == length && gate->align == align && !__builtin_sub_overflow(limit, gate->last, &most) &&
+	       iova_port_rseq_pop(&cache->percpu, slots, most, iova);
+}
+
+static inline bool iova_cache_free(const struct iova_cache *cache, struct iova_port_slots *slots, uint64_t iova,
+				   uint64_t length)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+
+	return gate->open == length && !(iova & gate->mask) && iova - gate->first < gate->starts &&
+	       iova_port_rseq_push(&cache->percpu, slots, iova);
+}
+
+/* The same where the mode is LOCKED. */
+static inline bool iova_cache_alloc_locked(const struct iova_cache *cache, struct iova_port_slots *slots,
+					   uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+	uint64_t most;
+
+	return gate->length == length && gate->align == align && !__builtin_sub_overflow(limit, gate->last, &most) &&
+	       iova_port_slot_pop(slots, iova_port_here(&cache->percpu), true, most, iova);
+}
+
+static inline bool iova_cache_free_locked(const struct iova_cache *cache, struct iova_port_slots *slots, uint64_t iova,
+					  uint64_t length)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+
+	return gate->length == length && !(iova & gate->mask) && iova - gate->first < gate->starts &&
+	       iova_port_slot_push(slots, iova_port_here(&cache->percpu), true, iova);
+}
+
+/* The same in any mode, for whatever a lane of the directory may serve. */
+bool iova_cache_alloc_any(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
+			  uint64_t *iova);
+bool iova_cache_free_any(const struct iova_cache *cache, uint64_t iova, uint64_t length);
 
 /* The lane that a range goes back to; NULL where none takes it, or where it is
  * no whole granules of the aperture. */
@@ -239,7 +252,7 @@ uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint6
 
 /* The memory of each part. */
 size_t iova_cache_directory_bytes(uint64_t lengths);
-size_t iova_cache_lane_bytes(const struct iova_cache *cache); /* aligned to IOVA_PORT_SLOT_BYTES */
+size_t iova_cache_lane_bytes(const struct iova_cache *cache); /* aligned to IOVA_CACHE_LINE */
 size_t iova_cache_magazine_bytes(const struct iova_cache *cache);
 
 /* Owned. From now on so many lengths are served. */

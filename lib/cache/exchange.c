@@ -131,42 +131,17 @@ static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t m
 	return true;
 }
 
-bool iova_cache_alloc_locked(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
-			     uint64_t *iova)
-{
-	struct iova_cache_gate *gate = iova_cache_gate_for(cache, __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE),
-							   length, align, limit > IOVA_CACHE_NARROW_LAST);
-
-	return limit > gate->last &&
-	       iova_port_locked_pop(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, limit - gate->last, iova);
-}
-
-bool iova_cache_free_locked(const struct iova_cache *cache, uint64_t iova, uint64_t length)
-{
-	struct iova_cache_gate *gate =
-		iova_cache_gate_of(cache, __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE), iova, length);
-
-	return iova - cache->first < gate->starts &&
-	       iova_port_locked_push(&cache->percpu, &((struct iova_cache_lane *)gate)->slots, iova);
-}
-
-/* The newest range of this CPU, where the class of the lane says that any will do. */
-static bool pop(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t most, uint64_t *iova)
-{
-	if (most == IOVA_PORT_STACK_FLOOR) /* no limit at all, and nothing starts there */
-		most--;
-	if (IOVA_PORT_HAS_RSEQ && cache->percpu.mode == IOVA_PORT_RSEQ)
-		return iova_port_rseq_pop(&cache->percpu, &lane->slots, most, iova);
-	return iova_port_locked_pop(&cache->percpu, &lane->slots, most, iova);
-}
-
 bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
 		       uint64_t align, uint64_t *iova)
 {
 	struct hands hands;
 	bool found = false;
 
-	if (align <= (natural ? lane->gate.mask + 1 : cache->granule) && pop(cache, lane, most, iova))
+	/* No limit at all: nothing starts at the last byte. */
+	uint64_t below = most == IOVA_PORT_STACK_FLOOR ? most - 1 : most;
+
+	if (align <= (natural ? lane->gate.align : cache->granule) &&
+	    iova_port_pop(&cache->percpu, &lane->slots, below, iova))
 		return true;
 	iova_cache_lane_lock(cache, lane);
 	if (hands_take(cache, lane, &hands)) {

@@ -42,7 +42,7 @@ static bool look_lane(struct iova_cache *cache, struct iova_cache_lane *lane, st
 	for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
 		uint64_t word;
 
-		if (*iova_port_slot(&lane->slots, i) == iova_cache_closed(cache))
+		if (*iova_port_slot(&cache->percpu, &lane->slots, i) == iova_cache_closed(cache))
 			continue;
 		if (looking->stacks == STACKS_MOST)
 			return false;

@@ -15,14 +15,19 @@
  *           iova_port_fence returns when nothing that began before still runs.
  *   LOCKED  a slot is taken by one atomic exchange. Who finds it taken goes
  *           another way; who must have it waits.
+ *   MASKED  the same, with interrupts masked while it is held.
  *   ALONE   the caller serialises everything.
  *
- * Each port's folder has port_rseq.h: the sequences, or IOVA_PORT_HAS_RSEQ 0.
+ * Each port's folder has port_rseq.h: the sequences, or IOVA_PORT_HAS_RSEQ 0;
+ * and iova_port_here, a guess of iova_port_cpu that costs nothing, which is a
+ * CPU whose slots can be opened.
  */
 #ifndef IOVA_PORT_PERCPU_H
 #define IOVA_PORT_PERCPU_H
 
 #include "port.h"
+
+#define IOVA_PORT_LINE 64u /* bytes that two CPUs do not share */
 
 /* word: the number of values in the low 16 bits, above them how many were ever
  * popped, so that one store changes both and no state comes back. floor is what
@@ -48,27 +53,43 @@ static inline uint64_t iova_port_stack_pops(uint64_t word)
 	return word >> 16;
 }
 
-/* In front of a set of slots, one for each CPU: two that stay closed, of threads
- * whose CPU the kernel does not tell, which it numbers -1 and -2. */
+/* RSEQ: in front of a set of slots, which are pointers, one for each CPU: two that
+ * stay closed, of threads whose CPU the kernel does not tell, which it numbers -1
+ * and -2. */
 struct iova_port_slots {
 	struct iova_port_stack *never[2];
 };
 
-static inline struct iova_port_stack **iova_port_slot(struct iova_port_slots *slots, uint32_t cpu)
-{
-	return (struct iova_port_stack **)(slots + 1) + cpu;
-}
+/* Of the other modes, whose sets begin with the first. */
+struct iova_port_slot {
+	unsigned held; /* 0 or 1 */
+	struct iova_port_stack *stack;
+	char rest[IOVA_PORT_LINE - 2 * sizeof(struct iova_port_stack *)];
+};
 
-enum iova_port_mode { IOVA_PORT_ALONE, IOVA_PORT_LOCKED, IOVA_PORT_RSEQ };
+enum iova_port_mode { IOVA_PORT_ALONE, IOVA_PORT_LOCKED, IOVA_PORT_MASKED, IOVA_PORT_RSEQ };
 
 /* Constant after init. */
 struct iova_port_percpu {
 	ptrdiff_t rseq; /* RSEQ: from the thread pointer to the thread's area */
 	uint32_t mode;
-	uint32_t cpus;	/* whose slots can be opened */
+	uint32_t cpus;	/* whose slots can be opened; where not ALONE, the same at all times */
 	uint32_t slots; /* in a set: at least as many as any CPU's number says */
-	bool masked;	/* LOCKED: a slot is held with interrupts masked */
 };
+
+static inline struct iova_port_slot *iova_port_slot_held(struct iova_port_slots *slots, uint32_t cpu)
+{
+	return (struct iova_port_slot *)(void *)slots + cpu;
+}
+
+/* What a slot points to. */
+static inline struct iova_port_stack **iova_port_slot(const struct iova_port_percpu *percpu,
+						      struct iova_port_slots *slots, uint32_t cpu)
+{
+	if (percpu->mode == IOVA_PORT_RSEQ)
+		return (struct iova_port_stack **)(slots + 1) + cpu;
+	return &iova_port_slot_held(slots, cpu)->stack;
+}
 
 /* alone: ALONE. atomic: called from contexts that must not sleep. */
 void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic);
@@ -76,7 +97,7 @@ void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool ato
 /* How many CPUs iova_port_percpu_init will count. */
 uint32_t iova_port_cpus(void);
 
-/* The CPU that this runs on, or ran on a moment ago; below percpu->cpus. */
+/* The CPU that this runs on, or ran on a moment ago; below percpu->cpus. Not RSEQ. */
 uint32_t iova_port_cpu(const struct iova_port_percpu *percpu);
 
 /* false: a CPU may still be in a sequence that began before a slot was closed,
@@ -87,7 +108,7 @@ bool iova_port_fence(const struct iova_port_percpu *percpu);
 void iova_port_relax(unsigned looks);
 
 /* Masks what may interrupt this context, and undoes it.
- * pre: percpu->masked. */
+ * pre: MASKED. */
 struct iova_port_mask;
 void iova_port_mask_set(struct iova_port_mask *mask);
 void iova_port_mask_restore(const struct iova_port_mask *mask);
@@ -102,17 +123,61 @@ void iova_port_slots_init(const struct iova_port_percpu *percpu, struct iova_por
 /* The set is used in a forked child, where nobody is inside it. */
 void iova_port_slots_fork_child(const struct iova_port_percpu *percpu, struct iova_port_slots *slots);
 
-/* port_percpu.c: the modes without sequences. */
-bool iova_port_locked_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t most,
-			  uint64_t *value);
-bool iova_port_locked_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t value);
-
 /*
  * iova_port_rseq_pop(percpu, slots, most, &value) takes this CPU's newest value,
  * where it is at most most; iova_port_rseq_push(percpu, slots, value). Both are
- * false where they cannot. RSEQ alone; the locked ones are for the other modes.
+ * false where they cannot. Those of LOCKED and ALONE are these; atomic says which.
  * pre: most < IOVA_PORT_STACK_FLOOR.
  */
+static inline bool iova_port_slot_pop(struct iova_port_slots *slots, uint32_t cpu, bool atomic, uint64_t most,
+				      uint64_t *value)
+{
+	struct iova_port_slot *slot = iova_port_slot_held(slots, cpu);
+	struct iova_port_stack *stack;
+	uint32_t count;
+	uint64_t top;
+
+	if (atomic && __atomic_exchange_n(&slot->held, 1, __ATOMIC_ACQUIRE))
+		return false;
+	stack = slot->stack;
+	/* Not kept for the sum: it is made in memory, and a register less is saved. */
+	count = iova_port_stack_count(__atomic_load_n(&stack->word, __ATOMIC_RELAXED));
+	top = (&stack->floor)[count];
+	if (top <= most)
+		stack->word += IOVA_PORT_POPPED;
+	if (atomic)
+		__atomic_store_n(&slot->held, 0, __ATOMIC_RELEASE);
+	if (top > most)
+		return false;
+	*value = top;
+	return true;
+}
+
+static inline bool iova_port_slot_push(struct iova_port_slots *slots, uint32_t cpu, bool atomic, uint64_t value)
+{
+	struct iova_port_slot *slot = iova_port_slot_held(slots, cpu);
+	struct iova_port_stack *stack;
+	uint32_t count;
+	bool room;
+
+	if (atomic && __atomic_exchange_n(&slot->held, 1, __ATOMIC_ACQUIRE))
+		return false;
+	stack = slot->stack;
+	count = iova_port_stack_count(__atomic_load_n(&stack->word, __ATOMIC_RELAXED));
+	room = count < stack->capacity;
+	if (room) {
+		stack->values[count] = value;
+		stack->word++;
+	}
+	if (atomic)
+		__atomic_store_n(&slot->held, 0, __ATOMIC_RELEASE);
+	return room;
+}
+
+/* port_percpu.c: the same in any mode, on the CPU that it is. */
+bool iova_port_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t most,
+		   uint64_t *value);
+bool iova_port_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t value);
 
 /* The rest is for whoever holds the lock over the slots. */
 

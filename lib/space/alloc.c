@@ -198,25 +198,35 @@ static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, i
 	return error;
 }
 
-/* Apart, so that the hot path saves no registers. */
+/* Each apart, so that the ways before them save no registers. */
 static __attribute__((noinline)) int alloc_slow(struct iova_space *space, uint64_t length, uint64_t align,
 						uint64_t limit, uint64_t *iova)
 {
 	struct iova_fit fit;
 	int error;
 
-	if (space->cache.percpu.mode != IOVA_PORT_RSEQ &&
-	    iova_cache_alloc_locked(&space->cache, length, align, limit, iova))
+	if (iova_cache_alloc_any(&space->cache, length, align, limit, iova))
 		return 0;
 	error = iova_fit_simple(space, length, align, limit, &fit);
 	return alloc_counted(space, &fit, error, iova);
 }
 
-int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+static __attribute__((noinline)) int alloc_second(struct iova_space *space, uint64_t length, uint64_t align,
+						  uint64_t limit, uint64_t *iova, struct iova_port_slots *slots)
 {
-	if (iova_cache_alloc(&space->cache, length, align, limit, iova))
+	if (space->cache.percpu.mode == IOVA_PORT_LOCKED &&
+	    iova_cache_alloc_locked(&space->cache, slots, length, align, limit, iova))
 		return 0;
 	return alloc_slow(space, length, align, limit, iova);
+}
+
+int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+{
+	struct iova_port_slots *slots = iova_cache_alloc_slots(&space->cache, length, align);
+
+	if (iova_cache_alloc(&space->cache, slots, length, align, limit, iova))
+		return 0;
+	return alloc_second(space, length, align, limit, iova, slots);
 }
 
 int iova_alloc_constrained(struct iova_space *space, const struct iova_constraints *c, uint64_t *iova)

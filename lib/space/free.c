@@ -228,12 +228,12 @@ static int free_to_engine(struct iova_space *space, struct iova_cache_lane *lane
 	return error;
 }
 
-/* Apart, so that the hot path saves no registers. */
+/* Each apart, so that the ways before them save no registers. */
 static __attribute__((noinline)) int free_slow(struct iova_space *space, uint64_t iova, uint64_t length)
 {
 	struct iova_cache_lane *lane;
 
-	if (space->cache.percpu.mode != IOVA_PORT_RSEQ && iova_cache_free_locked(&space->cache, iova, length))
+	if (iova_cache_free_any(&space->cache, iova, length))
 		return 0;
 	lane = iova_cache_lane_of(&space->cache, iova, length);
 	if (lane && iova_cache_spill(&space->cache, lane, iova))
@@ -241,11 +241,21 @@ static __attribute__((noinline)) int free_slow(struct iova_space *space, uint64_
 	return free_to_engine(space, lane, iova, length);
 }
 
-int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
+static __attribute__((noinline)) int free_second(struct iova_space *space, uint64_t iova, uint64_t length,
+						 struct iova_port_slots *slots)
 {
-	if (iova_cache_free(&space->cache, iova, length))
+	if (space->cache.percpu.mode == IOVA_PORT_LOCKED && iova_cache_free_locked(&space->cache, slots, iova, length))
 		return 0;
 	return free_slow(space, iova, length);
+}
+
+int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	struct iova_port_slots *slots = iova_cache_free_slots(&space->cache, length);
+
+	if (iova_cache_free(&space->cache, slots, iova, length))
+		return 0;
+	return free_second(space, iova, length, slots);
 }
 
 int iova_free_batch(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t count, size_t *freed)

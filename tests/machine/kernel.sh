@@ -4,6 +4,9 @@
 # shellcheck shell=bash disable=SC2034
 vfio_modules=(irqbypass.ko vfio.ko vfio_virqfd.ko vfio_iommu_type1.ko vfio-pci-core.ko vfio-pci.ko)
 smbus_modules=(i2c-smbus.ko i2c-i801.ko)
+nvme_modules=(crct10dif_common.ko crct10dif_generic.ko crc-t10dif.ko crc64.ko crc64_rocksoft_generic.ko
+	crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko)
+all_modules=("${vfio_modules[@]}" "${smbus_modules[@]}" "${nvme_modules[@]}")
 
 static_busybox() {
 	dpkg -L busybox-static | grep '/busybox$' | head -n 1
@@ -15,7 +18,8 @@ kernel_package() {
 		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1
 }
 
-# unpack_kernel PACKAGE: into $cache/PACKAGE, which appears whole or not at all.
+# unpack_kernel PACKAGE: into $cache/PACKAGE, whose files appear one by one, each
+# whole, the kernel last.
 unpack_kernel() {
 	local room module
 	mkdir -p "$cache"
@@ -29,15 +33,22 @@ unpack_kernel() {
 		die "$1 cannot be downloaded"
 	}
 	dpkg -x "$room"/*.deb "$room/all"
-	mkdir -p "$room/kept/modules"
-	cp "$room"/all/boot/vmlinuz-* "$room/kept/vmlinuz"
-	for module in "${vfio_modules[@]}" "${smbus_modules[@]}"; do
-		find "$room/all" -name "$module" -exec cp {} "$room/kept/modules/" \;
-		[ -f "$room/kept/modules/$module" ] || die "$1 has no module $module"
+	mkdir -p "$cache/$1/modules"
+	for module in "${all_modules[@]}"; do
+		find "$room/all" -name "$module" -exec mv {} "$cache/$1/modules/" \;
+		[ -f "$cache/$1/modules/$module" ] || die "$1 has no module $module"
 	done
-	# Where another run was faster, its kernel is as good.
-	mv -T "$room/kept" "$cache/$1" 2>/dev/null || [ -f "$cache/$1/vmlinuz" ] || die "$cache/$1 cannot be made"
+	mv "$room"/all/boot/vmlinuz-* "$cache/$1/vmlinuz"
 	rm -rf "$room"
+}
+
+# has_all DIRECTORY: an older checkout may have kept fewer modules.
+has_all() {
+	local module
+	for module in "${all_modules[@]}"; do
+		[ -f "$1/modules/$module" ] || return
+	done
+	[ -f "$1/vmlinuz" ]
 }
 
 update_lists() {
@@ -53,5 +64,5 @@ want_kernel() {
 	[ -n "$package" ] || { update_lists && package=$(kernel_package); }
 	[ -n "$package" ] || die "apt knows no linux-image-amd64"
 	kernel=$cache/$package
-	[ -f "$kernel/vmlinuz" ] || unpack_kernel "$package"
+	has_all "$kernel" || unpack_kernel "$package"
 }

@@ -397,7 +397,7 @@ struct oracle_verdict oracle_free_verdict(const struct oracle *o, uint64_t iova,
 	if (whole && live->first == first && live->last == first + granules - 1)
 		return one(IOVA_OK);
 	*unseen = *unseen || (whole && !(o->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) &&
-			       all_live(o, first, first + granules - 1));
+			      all_live(o, first, first + granules - 1));
 	return one(IOVA_ERR_INVAL);
 }
 

@@ -233,7 +233,7 @@ const char *oracle_judge(const struct oracle *o, const struct oracle_request *r,
 		return NULL;
 	if (r->placement == IOVA_PLACE_BEST_FIT)
 		return judge_best(o, r, start);
-	if ( r->align != 1 || r->boundary)
+	if (r->align != 1 || r->boundary)
 		return NULL;
 	if (!oracle_request_fits(o, r, &fit))
 		return "the oracle contradicts itself";

@@ -224,10 +224,8 @@ static void threads_in_an_atomic_space(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(threads_in_a_plain_space),
-		cmocka_unit_test(threads_with_caches),
-		cmocka_unit_test(threads_in_a_checked_space),
-		cmocka_unit_test(threads_in_a_tracked_space),
+		cmocka_unit_test(threads_in_a_plain_space),   cmocka_unit_test(threads_with_caches),
+		cmocka_unit_test(threads_in_a_checked_space), cmocka_unit_test(threads_in_a_tracked_space),
 		cmocka_unit_test(threads_in_an_atomic_space),
 	};
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "gzsource.h"
+#include "launch.h"
 #include "options.h"
 #include "report.h"
 #include "session.h"
@@ -164,6 +165,8 @@ int main(int argc, char **argv)
 	default:
 		break;
 	}
+	if (options.record)
+		return launch(options.record, options.arguments);
 	if (options.json)
 		fputs("{\"results\": [", stdout);
 	for (char **path = options.arguments; *path; path++)

@@ -8,6 +8,7 @@
 #include "words.h"
 
 static const char usage[] = "usage: iova-replay [OPTION...] TRACE...\n"
+			    "       iova-replay --record OUT [--] PROGRAM [ARGUMENT...]\n"
 			    "\n"
 			    "Replays allocations and frees on libiova, checks every result, and says what they cost.\n"
 			    "TRACE is Linux ftrace text of iommu:map and iommu:unmap, or a recording of this\n"
@@ -30,7 +31,11 @@ static const char usage[] = "usage: iova-replay [OPTION...] TRACE...\n"
 			    "  --json                    all figures as one object\n"
 			    "  --quiet                   no progress on stderr\n"
 			    "\n"
-			    "Exit status: 0; 1 where the oracle finds a violation; 2 where there is no result.\n";
+			    "Exit status: 0; 1 where the oracle finds a violation; 2 where there is no result.\n"
+			    "\n"
+			    "--record runs a program that is linked with the shared libiova, and writes its calls to\n"
+			    "OUT (gzip where the name ends in .gz). Exit status: the program's; 2 where it is 0 and\n"
+			    "there is no whole recording.\n";
 
 enum {
 	OPT_ENGINE = 256,
@@ -51,6 +56,7 @@ enum {
 	OPT_SAMPLES,
 	OPT_JSON,
 	OPT_QUIET,
+	OPT_RECORD,
 	OPT_HELP
 };
 
@@ -73,6 +79,7 @@ static const struct option forms[] = {
 	{ "samples", required_argument, NULL, OPT_SAMPLES },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -230,6 +237,9 @@ static trace_fault read_option(int option, const char *text, struct options *opt
 		return small(text, 1, SETTING_MOST_THREADS, &setting->threads);
 	case OPT_SAMPLES:
 		return small(text, 0, SETTING_MOST_SAMPLES, &setting->samples);
+	case OPT_RECORD:
+		options->record = text;
+		return NULL;
 	default:
 		return read_flag(option, options);
 	}
@@ -239,7 +249,7 @@ static trace_fault read_option(int option, const char *text, struct options *opt
 static const char *contradiction(const struct options *options)
 {
 	if (!options->arguments[0])
-		return "a trace is wanted";
+		return options->record ? "a program is wanted" : "a trace is wanted";
 	if (options->setting.threads > 1 && (options->setting.config.flags & IOVA_SPACE_UNLOCKED))
 		return "--unlocked is for one thread";
 	return NULL;

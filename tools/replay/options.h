@@ -11,7 +11,8 @@ struct options {
 	unsigned engine_count;
 	bool both; /* an engine that this build lacks is then passed over */
 	bool json, quiet;
-	char **arguments; /* traces; ends with NULL */
+	const char *record; /* the file that takes a recording of a program; NULL: traces are replayed */
+	char **arguments;   /* traces, or the program and its arguments; ends with NULL */
 };
 
 enum options_next {

@@ -73,6 +73,17 @@ static trace_fault read_alloc(const char **at, struct recording_line *line)
 	return fault ? fault : take_result(at, line);
 }
 
+/* Of how many it is one says nothing that a replay wants to know. */
+static trace_fault read_batch(const char **at, struct recording_line *line)
+{
+	struct iova_constraints *request = &line->request;
+	uint64_t count;
+	trace_fault fault = TAKE_FIELDS(at, &line->time_ns, &line->thread, &line->space, &request->length,
+					&request->align, &request->limit, &count);
+
+	return fault ? fault : take_result(at, line);
+}
+
 static trace_fault read_constrained(const char **at, struct recording_line *line)
 {
 	struct iova_constraints *request = &line->request;
@@ -103,7 +114,7 @@ trace_fault recording_read(const char *text, struct recording_line *line)
 	} forms[] = {
 		{ "alloc ", read_alloc }, { "free ", read_free },   { "constrained ", read_constrained },
 		{ "named ", read_named }, { "space ", read_space }, { "hole ", read_hole },
-		{ "end ", read_end },
+		{ "end ", read_end },	  { "batch ", read_batch },
 	};
 	const char *at = text;
 	trace_fault fault;
@@ -116,5 +127,5 @@ trace_fault recording_read(const char *text, struct recording_line *line)
 			fault = forms[i].read(&at, line);
 			return fault || !*at ? fault : "more text behind the line";
 		}
-	return "no line of a recording: space, hole, end, alloc, constrained, named or free";
+	return "no line of a recording: space, hole, end, alloc, constrained, named, batch or free";
 }

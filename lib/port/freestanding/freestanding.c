@@ -214,10 +214,9 @@ uint32_t iova_port_cpus(void)
 
 void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic)
 {
-	percpu->mode = alone ? IOVA_PORT_ALONE : IOVA_PORT_LOCKED;
+	percpu->mode = alone ? IOVA_PORT_ALONE : atomic ? IOVA_PORT_MASKED : IOVA_PORT_LOCKED;
 	percpu->cpus = percpu->slots = 1;
 	percpu->rseq = 0;
-	percpu->masked = atomic && !alone;
 }
 
 uint32_t iova_port_cpu(const struct iova_port_percpu *percpu)

@@ -42,11 +42,20 @@ static bool membarrier(int command)
 #endif
 }
 
+/* Asked once: what a thread keeps in iova_port_guess is below it in every space. */
 uint32_t iova_port_cpus(void)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	static uint32_t known;
+	uint32_t cpus = __atomic_load_n(&known, __ATOMIC_RELAXED), before = 0;
+	long counted;
 
-	return cpus > 0 && cpus < 1 << 16 ? (uint32_t)cpus : 1;
+	if (cpus)
+		return cpus;
+	counted = sysconf(_SC_NPROCESSORS_CONF);
+	cpus = counted > 0 && counted < 1 << 16 ? (uint32_t)counted : 1;
+	if (!__atomic_compare_exchange_n(&known, &before, cpus, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		cpus = before;
+	return cpus;
 }
 
 void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic)
@@ -55,8 +64,7 @@ void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool ato
 	if (alone)
 		return;
 	percpu->cpus = percpu->slots = iova_port_cpus();
-	percpu->mode = IOVA_PORT_LOCKED;
-	percpu->masked = atomic;
+	percpu->mode = atomic ? IOVA_PORT_MASKED : IOVA_PORT_LOCKED;
 #if IOVA_PORT_HAS_RSEQ
 	/* 20 bytes are the first size: cpu_id and rseq_cs are in it. Without
 	 * the fence nobody could ever take back what another CPU holds. */
@@ -64,11 +72,12 @@ void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool ato
 		percpu->slots = kernel_cpus();
 		percpu->cpus = percpu->cpus < percpu->slots ? percpu->cpus : percpu->slots;
 		percpu->mode = IOVA_PORT_RSEQ;
-		percpu->masked = false;
 		percpu->rseq = __rseq_offset;
 	}
 #endif
 }
+
+IOVA_PORT_THREAD uint32_t iova_port_guess;
 
 uint32_t iova_port_cpu(const struct iova_port_percpu *percpu)
 {
@@ -77,7 +86,8 @@ uint32_t iova_port_cpu(const struct iova_port_percpu *percpu)
 	if (percpu->cpus == 1)
 		return 0;
 	cpu = sched_getcpu();
-	return cpu < 0 ? 0 : (uint32_t)cpu < percpu->cpus ? (uint32_t)cpu : (uint32_t)cpu % percpu->cpus;
+	iova_port_guess = cpu < 0 ? 0 : (uint32_t)cpu < percpu->cpus ? (uint32_t)cpu : (uint32_t)cpu % percpu->cpus;
+	return iova_port_guess;
 }
 
 bool iova_port_fence(const struct iova_port_percpu *percpu)

@@ -15,6 +15,22 @@
 #endif
 #endif
 
+/* Where this thread last asked for its CPU: right but for a while after it was
+ * moved, until it meets who has its place. In a library that is loaded late, glibc
+ * has room for a few such words at a fixed offset; elsewhere they are looked up. */
+#ifdef __GLIBC__
+#define IOVA_PORT_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define IOVA_PORT_THREAD _Thread_local
+#endif
+extern IOVA_PORT_THREAD uint32_t iova_port_guess;
+
+static inline uint32_t iova_port_here(const struct iova_port_percpu *percpu)
+{
+	(void)percpu;
+	return iova_port_guess;
+}
+
 #ifdef IOVA_PORT_HAS_RSEQ
 
 /* Values are read while their CPU changes them. The stack changes from the top,

@@ -51,7 +51,7 @@ again:
 					      "add %[a], %[a], #8\n\t"
 					      "stlr %[word], [%[a]]\n" IOVA_RSEQ_END
 			      : [a] "=&r"(stack), [word] "=&r"(word), [top] "=&r"(top)
-			      : [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(slots, 0)),
+			      : [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(percpu, slots, 0)),
 				[most] "r"(most), [popped] "r"((uint64_t)IOVA_PORT_POPPED)
 			      : "memory", "cc"
 			      : refused, again);
@@ -80,7 +80,7 @@ again:
 				"add %[a], %[a], #8\n\t"
 				"stlr %[word], [%[a]]\n" IOVA_RSEQ_END
 		: [a] "=&r"(stack), [word] "=&r"(word), [count] "=&r"(count), [capacity] "=&r"(capacity)
-		: [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(slots, 0)), [value] "r"(value)
+		: [rseq] "r"(iova_rseq_area(percpu)), [stacks] "r"(iova_port_slot(percpu, slots, 0)), [value] "r"(value)
 		: "memory", "cc"
 		: refused, again);
 	return true;
@@ -102,7 +102,7 @@ again:
 					      "str %[closed], [%[stacks], %[a], lsl #3]\n" IOVA_RSEQ_END
 			      : [a] "=&r"(number), [stack] "=&r"(stack)
 			      : [rseq] "r"(iova_rseq_area(percpu)), [cpus] "r"((uint64_t)percpu->cpus),
-				[stacks] "r"(iova_port_slot(slots, 0)), [closed] "r"(closed)
+				[stacks] "r"(iova_port_slot(percpu, slots, 0)), [closed] "r"(closed)
 			      : "memory", "cc"
 			      : refused, again);
 	*cpu = (uint32_t)number;

@@ -14,7 +14,8 @@
 #define IOVA_RSEQ_X86_64_H
 
 /* The table entry of the sequence from 1 to 2 that starts again at 4, its
- * publication, and this CPU's number in %[a], -1 or -2 where there is none. */
+ * publication, and this CPU's number in %[a], -1 or -2 where there is none. The
+ * area's offset comes in %[a]; with three registers the hot pair saves none. */
 #define IOVA_RSEQ_BEGIN                      \
 	".pushsection __rseq_cs, \"aw\"\n\t" \
 	".balign 32\n"                       \
@@ -22,10 +23,10 @@
 	".long 0, 0\n\t"                     \
 	".quad 1f, 2f - 1f, 4f\n\t"          \
 	".popsection\n\t"                    \
-	"leaq 3b(%%rip), %[a]\n\t"           \
-	"movq %[a], %%fs:8(%[rseq])\n"       \
+	"leaq 3b(%%rip), %[top]\n\t"         \
+	"movq %[top], %%fs:8(%[a])\n"        \
 	"1:\n\t"                             \
-	"movslq %%fs:4(%[rseq]), %[a]\n\t"
+	"movslq %%fs:4(%[a]), %[a]\n\t"
 
 /* Before an abort handler the kernel wants the signature, here as the operand
  * of an instruction that traps. */
@@ -41,9 +42,10 @@
 static inline bool iova_port_rseq_pop(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
 				      uint64_t most, uint64_t *value)
 {
-	uint64_t stack, top;
+	uint64_t a, top;
 
 again:
+	a = (uint64_t)percpu->rseq;
 	__asm__ volatile goto(IOVA_RSEQ_BEGIN
 			      "movq %c[stacks](%[slots], %[a], 8), %[a]\n\t"
 			      "movzwl 8(%[a]), %k[top]\n\t"	     /* the count */
@@ -52,9 +54,8 @@ again:
 			      "ja %l[refused]\n\t"
 			      "addq $0xffff, 8(%[a])\n" /* IOVA_PORT_POPPED */
 			      IOVA_RSEQ_END
-			      : [a] "=&r"(stack), [top] "=&r"(top)
-			      : [rseq] "r"(percpu->rseq), [slots] "r"(slots), [most] "r"(most),
-				[stacks] "i"(sizeof(struct iova_port_slots))
+			      : [a] "+&r"(a), [top] "=&r"(top)
+			      : [slots] "r"(slots), [most] "r"(most), [stacks] "i"(sizeof(struct iova_port_slots))
 			      : "memory", "cc"
 			      : refused, again);
 	*value = top;
@@ -66,18 +67,18 @@ refused:
 static inline bool iova_port_rseq_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots,
 				       uint64_t value)
 {
-	uint64_t stack, count;
+	uint64_t a, top;
 
 again:
+	a = (uint64_t)percpu->rseq;
 	__asm__ volatile goto(IOVA_RSEQ_BEGIN "movq %c[stacks](%[slots], %[a], 8), %[a]\n\t"
-					      "movzwl 8(%[a]), %k[count]\n\t"
-					      "cmpq (%[a]), %[count]\n\t" /* capacity */
+					      "movzwl 8(%[a]), %k[top]\n\t"
+					      "cmpq (%[a]), %[top]\n\t" /* capacity */
 					      "jae %l[refused]\n\t"
-					      "movq %[value], 24(%[a], %[count], 8)\n\t" /* above the count: nobody's */
+					      "movq %[value], 24(%[a], %[top], 8)\n\t" /* above the count: nobody's */
 					      "incq 8(%[a])\n" IOVA_RSEQ_END
-			      : [a] "=&r"(stack), [count] "=&r"(count)
-			      : [rseq] "r"(percpu->rseq), [slots] "r"(slots), [value] "r"(value),
-				[stacks] "i"(sizeof(struct iova_port_slots))
+			      : [a] "+&r"(a), [top] "=&r"(top)
+			      : [slots] "r"(slots), [value] "r"(value), [stacks] "i"(sizeof(struct iova_port_slots))
 			      : "memory", "cc"
 			      : refused, again);
 	return true;
@@ -89,21 +90,21 @@ static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_por
 							   struct iova_port_slots *slots,
 							   struct iova_port_stack *closed, uint32_t *cpu)
 {
-	uint64_t number;
-	struct iova_port_stack *stack;
+	uint64_t a, top;
 
 again:
+	a = (uint64_t)percpu->rseq;
 	__asm__ volatile goto(IOVA_RSEQ_BEGIN "cmpq %[cpus], %[a]\n\t"
 					      "jae %l[refused]\n\t"
-					      "movq %c[stacks](%[slots], %[a], 8), %[stack]\n\t"
+					      "movq %c[stacks](%[slots], %[a], 8), %[top]\n\t"
 					      "movq %[closed], %c[stacks](%[slots], %[a], 8)\n" IOVA_RSEQ_END
-			      : [a] "=&r"(number), [stack] "=&r"(stack)
-			      : [rseq] "r"(percpu->rseq), [cpus] "r"((uint64_t)percpu->cpus), [slots] "r"(slots),
-				[closed] "r"(closed), [stacks] "i"(sizeof(struct iova_port_slots))
+			      : [a] "+&r"(a), [top] "=&r"(top)
+			      : [cpus] "r"((uint64_t)percpu->cpus), [slots] "r"(slots), [closed] "r"(closed),
+				[stacks] "i"(sizeof(struct iova_port_slots))
 			      : "memory", "cc"
 			      : refused, again);
-	*cpu = (uint32_t)number;
-	return stack;
+	*cpu = (uint32_t)a;
+	return (struct iova_port_stack *)top;
 refused:
 	return NULL;
 }

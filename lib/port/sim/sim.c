@@ -258,10 +258,11 @@ uint32_t iova_port_cpus(void)
 
 void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic)
 {
-	*percpu = (struct iova_port_percpu){ .mode = alone ? IOVA_PORT_ALONE : IOVA_PORT_LOCKED,
+	*percpu = (struct iova_port_percpu){ .mode = alone    ? IOVA_PORT_ALONE
+						     : atomic ? IOVA_PORT_MASKED
+							      : IOVA_PORT_LOCKED,
 					     .cpus = alone ? 1 : iova_port_cpus(),
-					     .slots = alone ? 1 : iova_port_cpus(),
-					     .masked = atomic && !alone };
+					     .slots = alone ? 1 : iova_port_cpus() };
 }
 
 uint32_t iova_port_cpu(const struct iova_port_percpu *percpu)
