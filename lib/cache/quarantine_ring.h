@@ -54,8 +54,7 @@ struct iova_quarantine_ring {
 /* So many that size_t can say their bytes. */
 #define IOVA_QUARANTINE_ENTRIES_MOST ((uint32_t)1 << (sizeof(size_t) > 4 ? 30 : 26))
 
-/* What entries take.
- * pre: entries <= IOVA_QUARANTINE_ENTRIES_MOST. */
+/* What entries take; of no meaning above IOVA_QUARANTINE_ENTRIES_MOST. */
 size_t iova_quarantine_ring_bytes(uint32_t entries);
 
 /* Moves the ring to other memory, NULL for none, and its spans with it: each waits

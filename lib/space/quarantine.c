@@ -182,15 +182,12 @@ int iova_quarantine_grow(struct iova_space *space)
 {
 	struct iova_quarantine *q = &space->quarantine;
 	uint32_t entries = q->ring.capacity ? 2 * q->ring.capacity : ENTRIES_GROWN;
-	size_t bytes, went;
+	size_t bytes = iova_quarantine_ring_bytes(entries), went;
 	void *memory, *old;
 
 	if (q->ring.count < q->ring.capacity)
 		return 0;
-	if (entries > IOVA_QUARANTINE_ENTRIES_MOST)
-		return IOVA_ERR_NOMEM;
-	bytes = iova_quarantine_ring_bytes(entries);
-	memory = iova_stock_alloc(space, bytes, 0);
+	memory = entries <= IOVA_QUARANTINE_ENTRIES_MOST ? iova_stock_alloc(space, bytes, 0) : NULL;
 	if (!memory)
 		return IOVA_ERR_NOMEM;
 	old = memory_exchange(q, memory, entries, bytes, &went);

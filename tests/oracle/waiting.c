@@ -9,9 +9,9 @@
 
 #define UNTOUCHED UINT64_C(0x5eed5eed5eed5eed)
 #define BATCH	  6
-#define NESTED	  4 /* calls from within a sync at most */
+#define NESTED	  4			  /* calls from within a sync at most */
 #define LIVES(w)  ((w)->granules + BATCH) /* room for what cannot succeed too, so that NOMEM is not the reason */
-#define LOOKS	  32 /* begins between two looks at the clock */
+#define LOOKS	  32			  /* begins between two looks at the clock */
 
 static uint64_t pick(struct waiting *w, uint64_t below)
 {
@@ -177,8 +177,8 @@ static void range_add(struct waiting *w, unsigned first, unsigned length, unsign
 {
 	for (unsigned g = first; g < first + length; g++)
 		must(w, !w->stale[g], "a granule that the IOTLB may still have is handed out");
-	w->range[w->ranges++] = (struct waiting_range){ .first = first, .length = length, .guard = guard,
-							.mapped = !once_in(w, 4) };
+	w->range[w->ranges++] =
+		(struct waiting_range){ .first = first, .length = length, .guard = guard, .mapped = !once_in(w, 4) };
 	w->allocations++;
 }
 
@@ -500,7 +500,9 @@ static void step_cancel(struct waiting *w)
 {
 	say(w, "cancel");
 	if (came_back(w, iova_quarantine_cancel(w->quarantine),
-		      !w->on ? IOVA_ERR_NODEV : w->begun ? 0 : IOVA_ERR_INVAL))
+		      !w->on	 ? IOVA_ERR_NODEV
+		      : w->begun ? 0
+				 : IOVA_ERR_INVAL))
 		w->begun--;
 }
 

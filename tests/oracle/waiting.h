@@ -48,8 +48,8 @@ struct waiting {
 	struct iova_quarantine_config shape;
 	struct test_memory memory;
 	bool placed, caches;
-	void *buffer;	   /* of a placed space */
-	void *ring[2];	   /* of placed quarantines: this one's and the last one's */
+	void *buffer;  /* of a placed space */
+	void *ring[2]; /* of placed quarantines: this one's and the last one's */
 	lockstep_choose_fn choose;
 	void *ctx;
 
@@ -58,7 +58,7 @@ struct waiting {
 	uint64_t first; /* the aperture's first PFN */
 	uint64_t clock; /* counts what happens */
 	uint64_t now_ns;
-	uint64_t stale[WAITING_GRANULES]; /* when it was unmapped; 0: the IOTLB has it not */
+	uint64_t stale[WAITING_GRANULES];	      /* when it was unmapped; 0: the IOTLB has it not */
 	struct waiting_range range[WAITING_GRANULES]; /* those that wait: in the order of their puts */
 	unsigned ranges;
 	struct waiting_resv resv[WAITING_RESVS];
@@ -67,14 +67,14 @@ struct waiting {
 	uint32_t capacity;
 	uint64_t begun, begins, puts, released, failed;
 	uint64_t started, completed, floor; /* generations: what the statistics must say */
-	uint64_t tried, tried_ns; /* puts between two starts share the time at which the first was tried */
+	uint64_t tried, tried_ns;	    /* puts between two starts share the time at which the first was tried */
 	struct waiting_sync sync[WAITING_SYNCS];
 	unsigned syncs;
 
-	unsigned sync_calls; /* during the last call */
-	int sync_error;	     /* of the last of them */
-	bool inside;	     /* a sync runs */
-	bool starved;	     /* memory fails */
+	unsigned sync_calls;			/* during the last call */
+	int sync_error;				/* of the last of them */
+	bool inside;				/* a sync runs */
+	bool starved;				/* memory fails */
 	uint64_t allocations, agains, releases; /* so far: what a run was worth */
 	char call[160];
 	const char *wrong;

@@ -439,6 +439,22 @@ static void flush_joins(struct rig *rig)
 	wait_acquires(2);
 }
 
+static void a_sync_is_for_all_who_waited(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, IOVA_SPACE_CHECKED, 8, 0);
+	live(&rig, 0, 1);
+	put(&rig, 0, 1);
+	rig.during = flush_joins;
+	assert_ok(iova_quarantine_flush(rig.q));
+	assert_ok(other_join(&second));
+	assert_int_equal(rig.syncs, 1);
+	assert_int_equal(stats_of(&rig).quarantined_granules, 0);
+	rig_close(&rig);
+}
+
 static void a_failure_is_for_all_who_waited(void **state)
 {
 	struct rig rig;
@@ -641,6 +657,24 @@ static void what_waits_is_not_found(void **state)
 	rig_close(&rig);
 }
 
+/* A reservation that is nowhere in the aperture covers nothing that waits. */
+static void reserved_elsewhere_while_it_waits(void **state)
+{
+	struct iova_resv resv = test_resv(2 * GRANULES * PAGE, 3 * GRANULES * PAGE, IOVA_RESV_MSI, NULL);
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, IOVA_SPACE_CHECKED, 8, 0);
+	live(&rig, 3, 2);
+	put(&rig, 3, 2);
+	assert_ok(iova_reserve(rig.space, &resv));
+	assert_int_equal(stats_of(&rig).quarantined_granules, 2);
+	assert_int_equal(stats_of(&rig).reserved_granules, 0);
+	assert_ok(iova_quarantine_flush(rig.q));
+	assert_int_equal(stats_of(&rig).free_granules, GRANULES);
+	rig_close(&rig);
+}
+
 /* What iova_explain says is what the call would return, and it tells of what waits. */
 static void explained(struct rig *rig, uint64_t granules, int rc, const char *says)
 {
@@ -680,6 +714,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_at_the_very_time),
 		cmocka_unit_test(begins_look_at_the_clock),
 		cmocka_unit_test(two_read_the_clock),
+		cmocka_unit_test(a_sync_is_for_all_who_waited),
 		cmocka_unit_test(a_failure_is_for_all_who_waited),
 		cmocka_unit_test(destroy_while_a_sync_runs),
 		cmocka_unit_test(destroy_while_the_clock_is_read),
@@ -689,6 +724,7 @@ int main(void)
 		cmocka_unit_test(pieces_without_records),
 		cmocka_unit_test(a_guard_over_the_edge),
 		cmocka_unit_test(what_waits_is_not_found),
+		cmocka_unit_test(reserved_elsewhere_while_it_waits),
 		cmocka_unit_test(explain_tells_of_what_waits),
 	};
 

@@ -51,8 +51,8 @@ static void random_calls_beside_a_model(void **state)
 	(void)state;
 	for (uint64_t last = episode + episodes; episode < last; episode++)
 		run_episode(seed, episode);
-	printf("%" PRIu64 " episodes: %" PRIu64 " allocations, %" PRIu64 " times AGAIN, %" PRIu64 " released\n", episodes,
-	       allocations, agains, releases);
+	printf("%" PRIu64 " episodes: %" PRIu64 " allocations, %" PRIu64 " times AGAIN, %" PRIu64 " released\n",
+	       episodes, allocations, agains, releases);
 	/* All of it was really met. */
 	assert_true(allocations > episodes && agains > episodes && releases > episodes);
 }
