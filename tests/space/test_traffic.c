@@ -242,10 +242,9 @@ static void run_all(struct traffic *t)
 	join(watcher, 2);
 }
 
-static void traffic(uint32_t flags)
+static struct traffic *open_traffic(uint32_t flags)
 {
 	struct traffic *t = calloc(1, sizeof(*t));
-	struct iova_stats stats = { .struct_size = sizeof(stats) };
 	struct iova_space_config config;
 
 	assert_non_null(t);
@@ -256,8 +255,26 @@ static void traffic(uint32_t flags)
 	config.cache_depth = 6;
 	config.depot_magazines = 2;
 	assert_ok(iova_space_create(&config, &t->space));
-	t->rounds = test_env("IOVA_TEST_OPS", 2000000) / 100;
-	run_all(t);
+	return t;
+}
+
+/* Leaves ranges in magazines, spares and depot, to be audited there. */
+static void fill_caches(struct traffic *t)
+{
+	struct worker w = { .traffic = t, .name = 1, .random.state = test_seed() };
+	struct range range[60];
+
+	for (unsigned i = 0; i < 60; i++)
+		range[i] = take(&w, UINT64_MAX);
+	for (unsigned i = 0; i < 60; i++)
+		give(&w, range[i]);
+}
+
+static void close_traffic(struct traffic *t, bool cached)
+{
+	struct iova_stats stats = { .struct_size = sizeof(stats) };
+
+	fill_caches(t);
 	test_owners_audit(&t->owners, t->space);
 	assert_ok(iova_stats_get(t->space, &stats));
 	assert_int_equal(stats.live_granules, 0);
@@ -265,7 +282,7 @@ static void traffic(uint32_t flags)
 	assert_int_equal(stats.allocs, stats.frees);
 	print_message("# %" PRIu64 " allocations, %" PRIu64 " out of a cache; %zu reservations\n", stats.allocs,
 		      stats.cache_hits, atomic_load(&t->reserved));
-	if (!flags)
+	if (cached)
 		assert_true(stats.cache_hits > 0);
 	assert_int_equal(stats.failures, 0);
 	iova_space_destroy(t->space);
@@ -273,6 +290,67 @@ static void traffic(uint32_t flags)
 	assert_int_equal(atomic_load(&t->owners.wrong), 0);
 	test_owners_free(&t->owners);
 	free(t);
+}
+
+static void traffic(uint32_t flags)
+{
+	struct traffic *t = open_traffic(flags);
+
+	t->rounds = test_env("IOVA_TEST_OPS", 2000000) / 100;
+	run_all(t);
+	close_traffic(t, !flags);
+}
+
+/* One page out and in, as fast as it goes. */
+static void *hurry(void *ctx)
+{
+	struct worker *w = ctx;
+	struct test_owners *owners = &w->traffic->owners;
+
+	run_on(w->pair);
+	for (uint64_t round = 0; round < w->traffic->rounds; round++) {
+		uint64_t iova;
+
+		if (iova_alloc(w->traffic->space, PAGE, 1, UINT64_MAX, &iova)) {
+			test_owners_wrong(owners, "an allocation fails");
+			continue;
+		}
+		test_owners_pass(owners, iova, PAGE, OWNED_BY_NOBODY, w->name);
+		give(w, (struct range){ iova, PAGE });
+	}
+	return NULL;
+}
+
+/* Takes back what the other has cached, and gives it out again at once. */
+static void *drain_and_take(void *ctx)
+{
+	struct worker *w = ctx;
+
+	run_on(w->pair);
+	while (!atomic_load(&w->traffic->done)) {
+		iova_space_drain(w->traffic->space);
+		for (w->count = 0; w->count < KEPT; w->count++)
+			w->kept[w->count] = take(w, UINT64_MAX);
+		while (w->count)
+			give(w, w->kept[--w->count]);
+	}
+	return NULL;
+}
+
+/* A drain has a magazine only when nobody is in the middle of it any more. */
+static void a_drain_waits_for_who_is_inside(void **state)
+{
+	struct traffic *t = open_traffic(0);
+	struct worker hasty, drainer;
+
+	(void)state;
+	t->rounds = test_env("IOVA_TEST_OPS", 2000000);
+	start(t, &drainer, 2, 1, drain_and_take);
+	start(t, &hasty, 1, 0, hurry);
+	join(&hasty, 1);
+	atomic_store(&t->done, true);
+	join(&drainer, 1);
+	close_traffic(t, true);
 }
 
 static void traffic_in_a_plain_space(void **state)
@@ -296,6 +374,7 @@ static void traffic_in_a_tracked_space(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_drain_waits_for_who_is_inside),
 		cmocka_unit_test(traffic_in_a_plain_space),
 		cmocka_unit_test(traffic_in_a_checked_space),
 		cmocka_unit_test(traffic_in_a_tracked_space),
