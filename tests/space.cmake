@@ -30,6 +30,8 @@ iova_space_test(traffic space/test_traffic.c space/owners.c LIBRARY iova_static)
 iova_space_test(fit space/test_fit.c)
 iova_space_test(corners space/test_corners.c)
 iova_space_test(caches space/test_caches.c)
+iova_space_test(marks space/test_marks.c)
+iova_space_test(frees space/test_frees.c LIBRARY iova_static)
 iova_space_test(quarantine space/test_quarantine.c)
 
 # Restartable sequences, stopped at each instruction: with the library inside

@@ -32,10 +32,20 @@ static struct iova_port_slots *shut_slots(struct iova_cache *cache, size_t place
 	return (struct iova_port_slots *)(void *)&cache->shut[place ? 1 : 3];
 }
 
-void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, unsigned shift)
+static enum iova_cache_way way_of(const struct iova_cache *cache, bool marked)
+{
+	if (marked)
+		return IOVA_CACHE_MARKED;
+	if (cache->percpu.mode == IOVA_PORT_LOCKED)
+		return IOVA_CACHE_LOCKED;
+	return cache->percpu.mode == IOVA_PORT_RSEQ ? IOVA_CACHE_BARE : IOVA_CACHE_OTHER;
+}
+
+void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, bool marked, unsigned shift)
 {
 	memset(cache, 0, sizeof(*cache));
 	iova_port_percpu_init(&cache->percpu, alone, atomic);
+	cache->way = way_of(cache, marked);
 	cache->shift = shift;
 	cache->atomic = atomic;
 	cache->granule = (uint64_t)1 << shift;
@@ -62,6 +72,8 @@ uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint6
 	cache->magazines_most = RANGES_MOST / cache->depth + 2 * cache->percpu.cpus;
 	if (wanted > cache->granules_most)
 		wanted = cache->granules_most;
+	if (cache->way == IOVA_CACHE_MARKED && wanted >= IOVA_MARKS_LENGTHS(cache->shift))
+		wanted = IOVA_MARKS_LENGTHS(cache->shift) ? IOVA_MARKS_LENGTHS(cache->shift) - 1 : 0;
 	return wanted < LENGTHS_MOST ? wanted : LENGTHS_MOST;
 }
 
@@ -117,14 +129,14 @@ static unsigned class_of(const struct iova_cache *cache, uint64_t index, uint64_
 	return class;
 }
 
-static uint64_t capacity_of(const struct iova_cache *cache, uint64_t length)
+static uint32_t capacity_of(const struct iova_cache *cache, uint64_t length)
 {
 	uint64_t capacity, rest;
 
 	capacity = iova_arith_divide(cache->granules_most / MAGAZINES_SHARE, length, &rest);
 	if (!capacity)
 		return 1;
-	return capacity < cache->depth ? capacity : cache->depth;
+	return capacity < cache->depth ? (uint32_t)capacity : cache->depth;
 }
 
 static bool magazine_allowed(const struct iova_cache *cache, uint64_t length)
@@ -196,8 +208,9 @@ static void gate_make(const struct iova_cache *cache, struct iova_cache_gate *ga
 	gate->starts = last - (gate->first - cache->first) + 1;
 	if (!cache->split || class & IOVA_CACHE_WIDE)
 		gate->starts -= gate->last;
+	gate->key = iova_marks_key(0, index + 1);
 	gate->open = gate->length;
-	if (cache->percpu.mode != IOVA_PORT_RSEQ)
+	if (cache->way != IOVA_CACHE_BARE)
 		gate_close(gate);
 }
 
@@ -209,6 +222,7 @@ static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, un
 	gate_make(cache, &lane->gate, index, class);
 	lane->length = index + 1;
 	lane->capacity = capacity_of(cache, lane->length);
+	lane->wide = class & IOVA_CACHE_WIDE;
 	lane->cpu = (struct iova_cache_cpu *)(void *)((char *)memory + lane_slots_end(cache));
 	iova_port_lock_init(&lane->lock, cache->atomic);
 	iova_port_slots_init(&cache->percpu, &lane->slots, iova_cache_closed(cache));
@@ -313,7 +327,7 @@ void *iova_cache_remove_any(struct iova_cache *cache, size_t *bytes)
 		return lane;
 	}
 	if (directory == &cache->none)
-		return NULL;
+		return iova_marks_take(&cache->marks, bytes);
 	*bytes = iova_cache_directory_bytes(directory->room);
 	cache->directory = directory->older;
 	return directory;
@@ -341,11 +355,16 @@ struct iova_cache_lane *iova_cache_lane_of(const struct iova_cache *cache, uint6
 {
 	const struct iova_cache_directory *directory = __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE);
 	uint64_t index = (length - 1) >> cache->shift;
-	struct iova_cache_lane *lane;
+	struct iova_cache_lane **lanes, *lane;
+	unsigned class;
 
 	if (index >= __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || iova & (cache->granule - 1))
 		return NULL;
-	lane = __atomic_load_n(&iova_cache_lanes(directory, index)[class_of(cache, index, iova)], __ATOMIC_ACQUIRE);
+	lanes = iova_cache_lanes(directory, index);
+	class = class_of(cache, index, iova);
+	lane = __atomic_load_n(&lanes[class], __ATOMIC_ACQUIRE);
+	if (!lane) /* what is natural may be where nothing needs to be */
+		lane = __atomic_load_n(&lanes[class & ~IOVA_CACHE_NATURAL], __ATOMIC_ACQUIRE);
 	return lane && iova - cache->first <= cache->reach - lane->gate.last ? lane : NULL;
 }
 
@@ -367,13 +386,15 @@ bool iova_cache_alloc_any(const struct iova_cache *cache, uint64_t length, uint6
 {
 	struct iova_cache_lane *lane = lane_for(cache, length, align, limit);
 
-	return lane && align <= lane->gate.align && limit > lane->gate.last &&
-	       iova_port_pop(&cache->percpu, &lane->slots, limit - lane->gate.last, iova);
+	if (!lane || align > lane->gate.align || limit <= lane->gate.last ||
+	    !iova_port_pop(&cache->percpu, &lane->slots, limit - lane->gate.last, iova))
+		return false;
+	if (cache->way == IOVA_CACHE_MARKED)
+		iova_marks_live(&cache->marks, *iova, *iova | lane->gate.key);
+	return true;
 }
 
-bool iova_cache_free_any(const struct iova_cache *cache, uint64_t iova, uint64_t length)
+bool iova_cache_push(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova)
 {
-	struct iova_cache_lane *lane = iova_cache_lane_of(cache, iova, length);
-
-	return lane && iova_port_push(&cache->percpu, &lane->slots, iova);
+	return iova_port_push(&cache->percpu, &lane->slots, iova);
 }

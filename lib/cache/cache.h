@@ -21,6 +21,7 @@
 #ifndef IOVA_CACHE_H
 #define IOVA_CACHE_H
 
+#include "marks.h"
 #include "port_percpu.h"
 #include "span.h"
 
@@ -35,9 +36,10 @@
 
 struct iova_cache_lane;
 
-/* In front of its stack. */
+/* In front of its stack, whose lowest values share a cache line with its word:
+ * another CPU that looks at few values fetches one line. */
 struct iova_cache_magazine {
-	struct iova_cache_magazine *next; /* in the list that it is in */
+	_Alignas(IOVA_CACHE_LINE) struct iova_cache_magazine *next; /* in the list that it is in */
 	/* order.c's. */
 	struct iova_cache_magazine *heap_next, *heap_child;
 	const struct iova_cache_lane *lane;
@@ -52,7 +54,7 @@ struct iova_cache_cpu {
 
 /*
  * What the hot pair reads of a lane, in bytes: constant, in one cache line, and
- * in front of the slots. open is the length where the lane's mode is RSEQ; else,
+ * in front of the slots. open is the length where the cache's way is BARE; else,
  * and in a gate that stands where no lane is, it is a length of which nobody comes
  * to the places where the gate stands.
  */
@@ -61,23 +63,25 @@ struct iova_cache_gate {
 	uint64_t last;		      /* a range's last byte's offset from its start */
 	uint64_t mask;		      /* bits of a range's start that are 0 */
 	uint64_t first, starts;	      /* a range starts at first, or less than starts behind it */
-	uint64_t rest;
+	uint64_t key;		      /* of a range, in the marks, but for its start */
 };
 
 struct iova_cache_lane {
 	/* Constant. */
 	uint64_t length;	      /* granules */
-	uint64_t capacity;	      /* of each magazine */
+	uint32_t capacity;	      /* of each magazine */
+	bool wide;		      /* its ranges all start above 4 GiB */
 	struct iova_cache_lane *next; /* of all lanes of the cache */
 	struct iova_cache_cpu *cpu;   /* behind the slots */
 	struct iova_port_lock lock;   /* the depot lock */
 
 	/* Under the depot lock. */
 	struct iova_cache_magazine *full, *empty, *returning;
-	uint32_t fulls;
+	uint32_t fulls;		 /* these and the next two are read without the lock too */
+	uint32_t spares;	 /* of CPUs, with ranges in them */
+	uint32_t exchanges;	 /* odd while a CPU's slot is closed for an exchange, and one more with each end */
 	bool held;		 /* the slots stay closed */
 	uint32_t moves;		 /* magazines that went in or out of the depot */
-	uint64_t exchanges;	 /* times that a slot was opened or closed */
 	uint64_t popped, pushed; /* of stacks that are in no slot now; pushed less what was there when one came in */
 	bool wanted;		 /* one more magazine would have been used; also read without the lock, as a hint */
 
@@ -100,6 +104,10 @@ struct iova_cache_directory {
 #define IOVA_CACHE_GATES_LOG2 6u
 #define IOVA_CACHE_GATES      (1u << IOVA_CACHE_GATES_LOG2)
 
+/* How a range is moved between a CPU and the user: by a restartable sequence alone,
+ * in a slot that is locked, in either with a mark, or otherwise. */
+enum iova_cache_way { IOVA_CACHE_BARE, IOVA_CACHE_LOCKED, IOVA_CACHE_MARKED, IOVA_CACHE_OTHER };
+
 struct iova_cache {
 	/* The hot pair's, written under the lock of the cache's owner, never NULL:
 	 * for some pairs of length and alignment, and for some lengths, the lane
@@ -107,9 +115,11 @@ struct iova_cache {
 	struct iova_port_slots *alloc_slots[IOVA_CACHE_GATES];
 	struct iova_port_slots *free_slots[IOVA_CACHE_GATES];
 	struct iova_cache_directory *directory; /* never NULL */
+	struct iova_marks marks;		/* MARKED */
 
 	/* Constant after init. */
 	struct iova_port_percpu percpu;
+	enum iova_cache_way way;
 	uint64_t granule;
 	unsigned shift; /* of the granule */
 	uint64_t first; /* the aperture's first byte */
@@ -132,7 +142,8 @@ struct iova_cache {
 	uint32_t idle_ticks;			     /* the owner's: when it is time */
 	struct iova_cache_magazine *heap;	     /* order.c's */
 	bool held;
-	struct iova_cache_directory none; /* of no length */
+	const struct iova_port_stack *restless; /* look.c's: that was last seen to change; maybe of no slot now */
+	struct iova_cache_directory none;	/* of no length */
 };
 
 static inline struct iova_port_stack *iova_cache_stack(struct iova_cache_magazine *magazine)
@@ -202,7 +213,7 @@ static inline bool iova_cache_free(const struct iova_cache *cache, struct iova_p
 	       iova_port_rseq_push(&cache->percpu, slots, iova);
 }
 
-/* The same where the mode is LOCKED. */
+/* The same where the way is LOCKED. */
 static inline bool iova_cache_alloc_locked(const struct iova_cache *cache, struct iova_port_slots *slots,
 					   uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
 {
@@ -222,10 +233,36 @@ static inline bool iova_cache_free_locked(const struct iova_cache *cache, struct
 	       iova_port_slot_push(slots, iova_port_here(&cache->percpu), true, iova);
 }
 
-/* The same in any mode, for whatever a lane of the directory may serve. */
+/* The same where the way is MARKED: claimed tells whether the range was the user's
+ * and is now the caller's, pushed or not. */
+static inline bool iova_cache_alloc_marked(const struct iova_cache *cache, struct iova_port_slots *slots,
+					   uint64_t length, uint64_t align, uint64_t limit, uint64_t *iova)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+	uint64_t most;
+
+	if (gate->length != length || gate->align != align || __builtin_sub_overflow(limit, gate->last, &most) ||
+	    !iova_port_pop(&cache->percpu, slots, most, iova))
+		return false;
+	iova_marks_live(&cache->marks, *iova, *iova | gate->key);
+	return true;
+}
+
+static inline bool iova_cache_free_marked(const struct iova_cache *cache, struct iova_port_slots *slots, uint64_t iova,
+					  uint64_t length, bool *claimed)
+{
+	const struct iova_cache_gate *gate = iova_cache_gate(slots);
+
+	*claimed = gate->length == length && !(iova & gate->mask) && iova - gate->first < gate->starts &&
+		   iova_marks_claim(&cache->marks, iova, iova | gate->key);
+	return *claimed && iova_port_push(&cache->percpu, slots, iova);
+}
+
+/* The same in any way, for whatever a lane of the directory may serve. A range
+ * that is pushed was claimed before, where MARKED. */
 bool iova_cache_alloc_any(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
 			  uint64_t *iova);
-bool iova_cache_free_any(const struct iova_cache *cache, uint64_t iova, uint64_t length);
+bool iova_cache_push(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova);
 
 /* The lane that a range goes back to; NULL where none takes it, or where it is
  * no whole granules of the aperture. */
@@ -242,8 +279,8 @@ struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint6
  * the cache's owner, which the caller holds.
  */
 
-/* A cache that keeps nothing. */
-void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, unsigned shift);
+/* A cache that keeps nothing. marked: it marks what it keeps. */
+void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, bool marked, unsigned shift);
 
 /* How many lengths, up to wanted, are worth a place in front of world; sets what
  * magazines may be. depth, depot: 0 for the library's choice. */
@@ -288,7 +325,7 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 		       uint64_t align, uint64_t *iova);
 
 /* Keeps the range, a full magazine going to the depot; false where the depot is
- * full too, or no magazine is left. */
+ * full too, or no magazine is left. As iova_cache_push. */
 bool iova_cache_spill(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova);
 
 /* Owned. Takes up to most ranges out of the depot: of what is returning, else,
@@ -330,10 +367,12 @@ struct iova_cache_counts {
 };
 void iova_cache_count_all(struct iova_cache *cache, struct iova_cache_counts *counts);
 
-/* Owned. The ranges that are kept, where they are few and one moment of the call
- * can be named at which there were no others; false where not. */
+/* Owned. The ranges that are kept and could help a request for what starts at
+ * most at most, where they are few and one moment of the call can be named at
+ * which there were no others; false where not. */
 #define IOVA_CACHE_LOOK_MOST 24u
-bool iova_cache_look(struct iova_cache *cache, struct iova_span spans[IOVA_CACHE_LOOK_MOST], uint32_t *count);
+bool iova_cache_look(struct iova_cache *cache, uint64_t most, struct iova_span spans[IOVA_CACHE_LOOK_MOST],
+		     uint32_t *count);
 
 /*
  * order.c: the ranges in the order of their addresses, while held.

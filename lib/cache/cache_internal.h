@@ -54,7 +54,7 @@ static inline void iova_cache_settle(struct iova_cache_lane *lane, struct iova_c
 
 	lane->popped += pops;
 	lane->pushed += pops + iova_port_stack_count(stack->word);
-	stack->word = iova_port_stack_count(stack->word);
+	iova_port_stack_word_set(stack, iova_port_stack_count(stack->word));
 }
 
 /* Opens a CPU's slot with a magazine, or leaves it closed for NULL.

@@ -14,6 +14,22 @@ struct hands {
 	uint32_t cpu;
 };
 
+static void exchange_end(struct iova_cache_lane *lane)
+{
+	__atomic_store_n(&lane->exchanges, lane->exchanges + 1, __ATOMIC_RELEASE);
+}
+
+static void spares_add(struct iova_cache_lane *lane, struct iova_cache_magazine *spare, int change)
+{
+	if (spare && iova_cache_count(spare))
+		__atomic_store_n(&lane->spares, lane->spares + (uint32_t)change, __ATOMIC_RELAXED);
+}
+
+static void fulls_add(struct iova_cache_lane *lane, int change)
+{
+	__atomic_store_n(&lane->fulls, lane->fulls + (uint32_t)change, __ATOMIC_RELAXED);
+}
+
 /* pre: the depot lock. false: not now. */
 static bool hands_take(const struct iova_cache *cache, struct iova_cache_lane *lane, struct hands *hands)
 {
@@ -21,12 +37,17 @@ static bool hands_take(const struct iova_cache *cache, struct iova_cache_lane *l
 
 	if (lane->held)
 		return false;
-	lane->exchanges++;
+	/* Odd before anything changes, for look.c: each store that it may see
+	 * from here on, of a slot or of a word, has release order. */
+	__atomic_store_n(&lane->exchanges, lane->exchanges + 1, __ATOMIC_RELAXED);
 	stack = iova_port_slot_close_here(&cache->percpu, &lane->slots, iova_cache_closed(cache), &hands->cpu);
-	if (!stack)
+	if (!stack) {
+		exchange_end(lane);
 		return false;
+	}
 	hands->loaded = iova_cache_magazine_of(cache, stack);
 	hands->spare = lane->cpu[hands->cpu].spare;
+	spares_add(lane, hands->spare, -1);
 	if (hands->loaded)
 		iova_cache_settle(lane, hands->loaded);
 	return true;
@@ -35,7 +56,9 @@ static bool hands_take(const struct iova_cache *cache, struct iova_cache_lane *l
 static void hands_give(const struct iova_cache *cache, struct iova_cache_lane *lane, const struct hands *hands)
 {
 	lane->cpu[hands->cpu].spare = hands->spare;
+	spares_add(lane, hands->spare, 1);
 	iova_cache_load(cache, lane, hands->cpu, hands->loaded);
+	exchange_end(lane);
 }
 
 static void hands_swap(struct hands *hands)
@@ -61,7 +84,7 @@ static bool magazine_take(struct iova_cache_magazine *magazine, uint64_t most, u
 	if (!i)
 		return false;
 	*iova = stack->values[i - 1];
-	stack->word--;
+	iova_port_stack_word_set(stack, stack->word - 1);
 	memmove(&stack->values[i - 1], &stack->values[i], (iova_cache_count(magazine) - (i - 1)) * sizeof(*iova));
 	return true;
 }
@@ -71,7 +94,7 @@ static void magazine_add(struct iova_cache_magazine *magazine, uint64_t iova)
 	struct iova_port_stack *stack = iova_cache_stack(magazine);
 
 	stack->values[iova_cache_count(magazine)] = iova;
-	stack->word++;
+	iova_port_stack_word_set(stack, stack->word + 1);
 }
 
 static bool has_room(struct iova_cache_magazine *magazine)
@@ -87,7 +110,7 @@ static struct iova_cache_magazine *depot_take(struct iova_cache_lane *lane, uint
 	for (struct iova_cache_magazine **link = &lane->full; *link; link = &(*link)->next) {
 		if (!magazine_take(*link, most, align, iova))
 			continue;
-		lane->fulls--;
+		fulls_add(lane, -1);
 		lane->moves++;
 		return iova_cache_list_take(link);
 	}
@@ -104,7 +127,7 @@ static void depot_put(struct iova_cache_lane *lane, struct iova_cache_magazine *
 		return;
 	}
 	iova_cache_list_add(&lane->full, magazine);
-	lane->fulls++;
+	fulls_add(lane, 1);
 	lane->moves++;
 }
 
@@ -131,8 +154,8 @@ static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t m
 	return true;
 }
 
-bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
-		       uint64_t align, uint64_t *iova)
+static bool take_here(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		      uint64_t align, uint64_t *iova)
 {
 	struct hands hands;
 	bool found = false;
@@ -151,6 +174,16 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 	}
 	iova_cache_lane_unlock(cache, lane);
 	return found;
+}
+
+bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *lane, bool natural, uint64_t most,
+		       uint64_t align, uint64_t *iova)
+{
+	if (!take_here(cache, lane, natural, most, align, iova))
+		return false;
+	if (cache->way == IOVA_CACHE_MARKED)
+		iova_marks_live(&cache->marks, *iova, *iova | lane->gate.key);
+	return true;
 }
 
 /* pre: the depot lock; hands are taken. */
@@ -209,7 +242,7 @@ uint32_t iova_cache_relieve(struct iova_cache *cache, struct iova_cache_lane *la
 	}
 	if (magazine && !iova_cache_count(magazine)) {
 		if (list == &lane->full)
-			lane->fulls--;
+			fulls_add(lane, -1);
 		iova_cache_list_add(&lane->empty, iova_cache_list_take(list));
 	}
 	iova_cache_lane_unlock(cache, lane);

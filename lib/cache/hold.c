@@ -7,7 +7,6 @@ static void lane_hold(struct iova_cache *cache, struct iova_cache_lane *lane)
 {
 	iova_cache_lane_lock(cache, lane);
 	lane->held = true;
-	lane->exchanges++;
 	for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
 		struct iova_port_stack *stack =
 			iova_port_slot_close(&cache->percpu, &lane->slots, i, iova_cache_closed(cache));
@@ -22,10 +21,12 @@ static void lane_release(struct iova_cache *cache, struct iova_cache_lane *lane,
 {
 	iova_cache_lane_lock(cache, lane);
 	lane->held = false;
+	lane->spares = 0; /* the holder may have emptied some */
 	for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
 		struct iova_cache_magazine *magazine = lane->cpu[i].parked;
 
 		lane->cpu[i].parked = NULL;
+		lane->spares += lane->cpu[i].spare && iova_cache_count(lane->cpu[i].spare);
 		if (settled)
 			iova_cache_load(cache, lane, i, magazine);
 		else if (magazine)
@@ -72,7 +73,7 @@ void iova_cache_recall(struct iova_cache *cache)
 	for (struct iova_cache_lane *lane = cache->lanes; lane; lane = lane->next) {
 		while (lane->full)
 			recall(lane, iova_cache_list_take(&lane->full));
-		lane->fulls = 0;
+		lane->fulls = lane->spares = 0;
 		for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
 			recall(lane, lane->cpu[i].parked);
 			recall(lane, lane->cpu[i].spare);

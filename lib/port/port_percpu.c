@@ -90,12 +90,12 @@ struct iova_port_stack *iova_port_slot_close(const struct iova_port_percpu *perc
 
 	if (percpu->mode == IOVA_PORT_RSEQ) {
 		stack = *iova_port_slot(percpu, slots, cpu);
-		__atomic_store_n(iova_port_slot(percpu, slots, cpu), closed, __ATOMIC_RELAXED);
+		__atomic_store_n(iova_port_slot(percpu, slots, cpu), closed, __ATOMIC_RELEASE);
 		return stack;
 	}
 	slot_enter(percpu, slots, cpu);
 	stack = *iova_port_slot(percpu, slots, cpu);
-	*iova_port_slot(percpu, slots, cpu) = closed;
+	__atomic_store_n(iova_port_slot(percpu, slots, cpu), closed, __ATOMIC_RELEASE);
 	slot_leave(percpu, slots, cpu);
 	return stack;
 }
@@ -110,7 +110,7 @@ void iova_port_slot_open(const struct iova_port_percpu *percpu, struct iova_port
 		return;
 	}
 	slot_enter(percpu, slots, cpu);
-	*iova_port_slot(percpu, slots, cpu) = stack;
+	__atomic_store_n(iova_port_slot(percpu, slots, cpu), stack, __ATOMIC_RELEASE);
 	slot_leave(percpu, slots, cpu);
 }
 
@@ -129,7 +129,7 @@ uint64_t iova_port_slot_look(const struct iova_port_percpu *percpu, struct iova_
 	uint64_t word;
 
 	if (IOVA_PORT_HAS_RSEQ && percpu->mode == IOVA_PORT_RSEQ)
-		return iova_port_rseq_look(*iova_port_slot(percpu, slots, cpu), values, most);
+		return iova_port_rseq_look(iova_port_slot_peek(percpu, slots, cpu), values, most);
 	slot_enter(percpu, slots, cpu);
 	word = stack_copy(*iova_port_slot(percpu, slots, cpu), values, most);
 	slot_leave(percpu, slots, cpu);

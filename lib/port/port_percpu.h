@@ -91,6 +91,13 @@ static inline struct iova_port_stack **iova_port_slot(const struct iova_port_per
 	return &iova_port_slot_held(slots, cpu)->stack;
 }
 
+/* The same from any context, while it changes. */
+static inline struct iova_port_stack *iova_port_slot_peek(const struct iova_port_percpu *percpu,
+							  struct iova_port_slots *slots, uint32_t cpu)
+{
+	return __atomic_load_n(iova_port_slot(percpu, slots, cpu), __ATOMIC_ACQUIRE);
+}
+
 /* alone: ALONE. atomic: called from contexts that must not sleep. */
 void iova_port_percpu_init(struct iova_port_percpu *percpu, bool alone, bool atomic);
 
@@ -113,6 +120,10 @@ struct iova_port_mask;
 void iova_port_mask_set(struct iova_port_mask *mask);
 void iova_port_mask_restore(const struct iova_port_mask *mask);
 
+/*
+ * iova_port_stack_word_set(stack, word) is for who owns a stack that is in no slot.
+ * Where a look may still go through a slot that held it, it has release order.
+ */
 #include "port_rseq.h"
 
 /* The memory of a set of slots, and all of them closed. */
@@ -141,7 +152,7 @@ static inline bool iova_port_slot_pop(struct iova_port_slots *slots, uint32_t cp
 		return false;
 	stack = slot->stack;
 	/* Not kept for the sum: it is made in memory, and a register less is saved. */
-	count = iova_port_stack_count(__atomic_load_n(&stack->word, __ATOMIC_RELAXED));
+	count = iova_port_stack_count(*(volatile uint64_t *)&stack->word);
 	top = (&stack->floor)[count];
 	if (top <= most)
 		stack->word += IOVA_PORT_POPPED;
@@ -163,7 +174,7 @@ static inline bool iova_port_slot_push(struct iova_port_slots *slots, uint32_t c
 	if (atomic && __atomic_exchange_n(&slot->held, 1, __ATOMIC_ACQUIRE))
 		return false;
 	stack = slot->stack;
-	count = iova_port_stack_count(__atomic_load_n(&stack->word, __ATOMIC_RELAXED));
+	count = iova_port_stack_count(*(volatile uint64_t *)&stack->word);
 	room = count < stack->capacity;
 	if (room) {
 		stack->values[count] = value;
@@ -179,7 +190,9 @@ bool iova_port_pop(const struct iova_port_percpu *percpu, struct iova_port_slots
 		   uint64_t *value);
 bool iova_port_push(const struct iova_port_percpu *percpu, struct iova_port_slots *slots, uint64_t value);
 
-/* The rest is for whoever holds the lock over the slots. */
+/* The rest is for whoever holds the lock over the slots; but looks may be from
+ * anywhere, where what slots point to stays memory of stacks. Opening and closing
+ * have release order, a look has acquire order. */
 
 /* Closes this CPU's slot; returns the stack, which is the caller's now, and the
  * CPU. NULL where this thread can own no slot. */

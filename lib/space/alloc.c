@@ -214,8 +214,11 @@ static __attribute__((noinline)) int alloc_slow(struct iova_space *space, uint64
 static __attribute__((noinline)) int alloc_second(struct iova_space *space, uint64_t length, uint64_t align,
 						  uint64_t limit, uint64_t *iova, struct iova_port_slots *slots)
 {
-	if (space->cache.percpu.mode == IOVA_PORT_LOCKED &&
+	if (space->cache.way == IOVA_CACHE_LOCKED &&
 	    iova_cache_alloc_locked(&space->cache, slots, length, align, limit, iova))
+		return 0;
+	if (space->cache.way == IOVA_CACHE_MARKED &&
+	    iova_cache_alloc_marked(&space->cache, slots, length, align, limit, iova))
 		return 0;
 	return alloc_slow(space, length, align, limit, iova);
 }

@@ -69,8 +69,7 @@ static unsigned ledger_words(uint32_t flags)
 /* The lengths, in granules, that the caches may serve. */
 static uint64_t cache_lengths(const struct iova_space_config *config)
 {
-	if (config->cache_granules == IOVA_CACHE_OFF || config->placement == IOVA_PLACE_RANDOM ||
-	    config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED))
+	if (config->cache_granules == IOVA_CACHE_OFF || config->placement == IOVA_PLACE_RANDOM)
 		return 0;
 	return config->cache_granules ? config->cache_granules : CACHE_LENGTHS_DEFAULT;
 }
@@ -91,7 +90,7 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	space->random = config->seed;
 	space->memory = *memory;
 	iova_cache_init(&space->cache, config->flags & IOVA_SPACE_UNLOCKED, config->flags & IOVA_SPACE_ATOMIC,
-			space->shift);
+			space->ledgered, space->shift);
 	space->cache_lengths = iova_cache_plan(&space->cache, space->world, cache_lengths(config), config->cache_depth,
 					       config->depot_magazines);
 	iova_engine_rbtree_init(&space->rbtree);

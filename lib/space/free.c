@@ -2,41 +2,58 @@
 #include "assert.h"
 #include "space_internal.h"
 
-/* The live range that span must be. */
-static int find_live(struct iova_space *space, struct iova_span span, bool whole, struct iova_spantree_path *path)
+/* Takes the range from whoever may free it without the lock; false where somebody
+ * has just done that. */
+static bool claim(uint64_t *mark)
+{
+	uint64_t word = mark ? __atomic_load_n(mark, __ATOMIC_RELAXED) : 0;
+	uint64_t cached = (word & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_CACHED;
+
+	return !mark || (word != cached &&
+			 __atomic_compare_exchange_n(mark, &word, cached, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+}
+
+/* The live range that span must be; the caller's from now on. */
+static int claim_live(struct iova_space *space, struct iova_span span, bool whole, struct iova_spantree_path *path)
 {
 	struct iova_span live;
 
-	if (!iova_ledger_find(space, span.start, path) || iova_ledger_waits(space, path))
+	if (!iova_ledger_find(space, span.start, path) || iova_ledger_waits(space, path) ||
+	    iova_ledger_cached(space, path))
 		return IOVA_ERR_NOENT;
 	live = iova_spantree_at(path);
-	return whole && live.start == span.start && live.length == span.length ? 0 : IOVA_ERR_INVAL;
+	if (!whole || live.start != span.start || live.length != span.length)
+		return IOVA_ERR_INVAL;
+	return claim(iova_ledger_mark(space, span)) ? 0 : IOVA_ERR_NOENT;
 }
 
-/* A free that the ledger knows all about. */
-static int free_ledgered(struct iova_space *space, struct iova_span span, bool whole)
+static void unmark(struct iova_space *space, struct iova_span span)
 {
-	struct iova_spantree_path path;
-	struct iova_span freed = span;
-	uint64_t guard;
-	int error = find_live(space, span, whole, &path);
+	uint64_t *mark = iova_ledger_mark(space, span);
 
-	if (error)
-		return error;
-	guard = iova_ledger_guard(space, &path);
+	if (mark)
+		__atomic_store_n(mark, 0, __ATOMIC_RELEASE);
+}
+
+/* Takes path's range, which is the caller's, out of the ledger, and makes it free. */
+static void free_ledgered(struct iova_space *space, struct iova_spantree_path *path)
+{
+	struct iova_span span = iova_spantree_at(path), freed = span;
+	uint64_t guard = iova_ledger_guard(space, path);
+
+	unmark(space, span);
 	/* Out of the ledger first: expose asks it whose guards still hold. */
-	iova_spantree_remove(&space->ledger, &path);
+	iova_spantree_remove(&space->ledger, path);
 	if (!guard) {
 		bool given = space->engine.ops->give(&space->engine, span);
 
 		(void)given;
 		iova_assert(given);
-		return 0;
+		return;
 	}
 	freed.start = span.start < guard ? 0 : span.start - guard;
 	freed.length = span.start - freed.start + span.length + guard;
 	iova_space_expose(space, freed);
-	return 0;
 }
 
 /* Is there a record for the extent that span becomes, beside those for what the
@@ -117,7 +134,15 @@ int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t len
 
 	if (error)
 		return error;
-	error = space->ledgered ? free_ledgered(space, span, whole) : free_plain(space, span, whole);
+	if (space->ledgered) {
+		struct iova_spantree_path path;
+
+		error = claim_live(space, span, whole, &path);
+		if (!error)
+			free_ledgered(space, &path);
+	} else {
+		error = free_plain(space, span, whole);
+	}
 	if (!error)
 		count_out(space, span);
 	return error;
@@ -128,10 +153,11 @@ int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t len
 int iova_space_quarantine(struct iova_space *space, struct iova_span span, bool whole)
 {
 	struct iova_spantree_path path;
-	int error = find_live(space, span, whole, &path);
+	int error = claim_live(space, span, whole, &path);
 
 	if (error)
 		return error;
+	unmark(space, span);
 	if (space->flags & IOVA_SPACE_TRACKED)
 		iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD] |= IOVA_LEDGER_WAITS;
 	else
@@ -200,47 +226,103 @@ bool iova_space_give_waiting(struct iova_space *space, struct iova_span span)
 
 bool iova_space_give_back(struct iova_space *space, struct iova_span span)
 {
-	bool given = !free_plain(space, span, true);
+	struct iova_spantree_path path;
 
-	iova_assert(!space->ledgered); /* those have no caches */
-	if (given)
-		count_out(space, span);
-	return given;
+	if (!space->ledgered) {
+		if (free_plain(space, span, true))
+			return false;
+	} else {
+		iova_ledger_find(space, span.start, &path);
+		free_ledgered(space, &path);
+	}
+	count_out(space, span);
+	return true;
 }
 
-/* The cache did not keep it: its depot is full, or it has no lane for it. */
-static int free_to_engine(struct iova_space *space, struct iova_cache_lane *lane, uint64_t iova, uint64_t length)
+/* A ledgered range, freed, has no word yet, or was bound: it gets one, and goes where
+ * the next can be without the lock. false: it stays the caller's. */
+static bool keep_ledgered(struct iova_space *space, struct iova_cache_lane *lane, uint64_t iova,
+			  const struct iova_spantree_path *path)
 {
+	uint64_t key = iova | lane->gate.key;
+
+	if (iova_ledger_guard(space, path))
+		return false;
+	if (!iova_marks_find(&space->cache.marks, iova, key) && !iova_marks_add(&space->cache.marks, iova, key))
+		return false;
+	if (space->flags & IOVA_SPACE_TRACKED)
+		iova_spantree_extra(&space->ledger, path)[IOVA_LEDGER_COOKIE] = 0;
+	return iova_cache_spill(&space->cache, lane, iova);
+}
+
+/* A free whose right only the ledger, or nobody, knows. lane: what would keep the
+ * range; NULL where none would. */
+static int free_or_keep(struct iova_space *space, struct iova_cache_lane *lane, uint64_t iova, uint64_t length)
+{
+	struct iova_spantree_path path;
+	struct iova_span span;
+	bool whole;
 	int error;
 
-	iova_space_lock(space);
-	error = iova_space_free_locked(space, iova, length);
+	if (!space->ledgered || !lane) {
+		error = iova_space_free_locked(space, iova, length);
+		space->frees += !error;
+		return error;
+	}
+	error = iova_space_free_span(space, iova, length, &span, &whole);
 	if (!error)
-		space->frees++;
+		error = claim_live(space, span, whole, &path);
+	if (error || keep_ledgered(space, lane, iova, &path))
+		return error;
+	free_ledgered(space, &path);
+	count_out(space, span);
+	space->frees++;
+	return 0;
+}
+
+/* The cache did not keep it: its depot is full, or it has no lane for it, or it is for
+ * the ledger to say whether it may be freed. claimed: that has been said. */
+static int free_to_engine(struct iova_space *space, struct iova_cache_lane *lane, uint64_t iova, uint64_t length,
+			  bool claimed)
+{
+	struct iova_span span = { iova >> space->shift, iova_space_granules(space, length) };
+	int error = 0;
+
+	iova_space_lock(space);
+	if (claimed)
+		space->frees += iova_space_give_back(space, span);
+	else
+		error = free_or_keep(space, lane, iova, length);
 	iova_space_relieve(space, lane);
 	iova_space_unlock(space);
 	return error;
 }
 
-/* Each apart, so that the ways before them save no registers. */
-static __attribute__((noinline)) int free_slow(struct iova_space *space, uint64_t iova, uint64_t length)
+/* Each apart, so that the ways before them save no registers. claimed: it was the
+ * user's, and has its word. */
+static __attribute__((noinline)) int free_slow(struct iova_space *space, uint64_t iova, uint64_t length, bool claimed)
 {
-	struct iova_cache_lane *lane;
+	struct iova_cache_lane *lane = iova_cache_lane_of(&space->cache, iova, length);
 
-	if (iova_cache_free_any(&space->cache, iova, length))
+	if (lane && space->ledgered && !claimed)
+		claimed = iova_marks_claim(&space->cache.marks, iova, iova | lane->gate.key);
+	if (lane && claimed == space->ledgered &&
+	    (iova_cache_push(&space->cache, lane, iova) || iova_cache_spill(&space->cache, lane, iova)))
 		return 0;
-	lane = iova_cache_lane_of(&space->cache, iova, length);
-	if (lane && iova_cache_spill(&space->cache, lane, iova))
-		return 0;
-	return free_to_engine(space, lane, iova, length);
+	return free_to_engine(space, lane, iova, length, claimed);
 }
 
 static __attribute__((noinline)) int free_second(struct iova_space *space, uint64_t iova, uint64_t length,
 						 struct iova_port_slots *slots)
 {
-	if (space->cache.percpu.mode == IOVA_PORT_LOCKED && iova_cache_free_locked(&space->cache, slots, iova, length))
+	bool claimed = false;
+
+	if (space->cache.way == IOVA_CACHE_LOCKED && iova_cache_free_locked(&space->cache, slots, iova, length))
 		return 0;
-	return free_slow(space, iova, length);
+	if (space->cache.way == IOVA_CACHE_MARKED &&
+	    iova_cache_free_marked(&space->cache, slots, iova, length, &claimed))
+		return 0;
+	return free_slow(space, iova, length, claimed);
 }
 
 int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)

@@ -27,7 +27,7 @@ static void supply_blanks(struct iova_space *space, unsigned needs)
 
 	iova_space_unlock(space);
 	lane = supply_alloc(space, lane_bytes, IOVA_CACHE_LINE);
-	magazine = supply_alloc(space, magazine_bytes, IOVA_POOL_ALIGN);
+	magazine = supply_alloc(space, magazine_bytes, IOVA_CACHE_LINE);
 	iova_space_lock(space);
 	if (lane) {
 		iova_cache_blank_lane(&space->cache, lane);
@@ -55,6 +55,25 @@ static void supply_directory(struct iova_space *space)
 	space->metadata_bytes += bytes;
 }
 
+static void supply_marks(struct iova_space *space, size_t bytes)
+{
+	void *table;
+
+	iova_space_unlock(space);
+	table = supply_alloc(space, bytes, IOVA_CACHE_LINE);
+	iova_space_lock(space);
+	if (!table)
+		return;
+	if (iova_marks_extend(&space->cache.marks, table, bytes)) {
+		space->metadata_bytes += bytes;
+		return;
+	}
+	/* Another thread's is there by now. */
+	iova_space_unlock(space);
+	space->memory.free(space->memory.ctx, table, bytes);
+	iova_space_lock(space);
+}
+
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
 	unsigned needs;
@@ -63,6 +82,8 @@ void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 		return;
 	if (space->cache.directory->room < space->cache_lengths)
 		supply_directory(space);
+	if (space->ledgered && space->cache_lengths && iova_marks_table_bytes(&space->cache.marks))
+		supply_marks(space, iova_marks_table_bytes(&space->cache.marks));
 	needs = iova_cache_needs(&space->cache, iova, length);
 	if (!needs)
 		return;
@@ -136,15 +157,19 @@ void iova_space_reclaim_span(struct iova_space *space, struct iova_span span)
 	iova_cache_release(&space->cache);
 }
 
-/* The free run around a span that is about to be free. */
+/* The free run around a span that is about to be free. One search mostly tells
+ * both its neighbours. */
 static struct iova_span run_around(struct iova_space *space, struct iova_span span)
 {
 	uint64_t start = span.start, end = span.start + span.length;
 	struct iova_span near;
+	bool more = space->engine.ops->next(&space->engine, start ? start - 1 : 0, &near);
 
-	if (start && space->engine.ops->next(&space->engine, start - 1, &near) && near.start < start)
+	if (more && near.start < start) {
 		start = near.start;
-	if (space->engine.ops->next(&space->engine, end, &near) && near.start == end)
+		more = space->engine.ops->next(&space->engine, end, &near);
+	}
+	if (more && near.start == end)
 		end = near.start + near.length;
 	return (struct iova_span){ start, end - start };
 }
@@ -175,13 +200,15 @@ static bool would_fit(struct iova_space *space, const struct iova_fit *fit, stru
 	return false;
 }
 
-/* Is it certain that the cached ranges would not help? */
+/* Is it certain that the cached ranges would not help? A guard keeps away from them
+ * wherever they are. */
 static bool helpless(struct iova_space *space, const struct iova_fit *fit)
 {
 	struct iova_span spans[IOVA_CACHE_LOOK_MOST];
 	uint32_t count;
 
-	return fit && iova_cache_look(&space->cache, spans, &count) && !would_fit(space, fit, spans, count);
+	return fit && !fit->guard && iova_cache_look(&space->cache, fit->hi, spans, &count) &&
+	       !would_fit(space, fit, spans, count);
 }
 
 bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round)

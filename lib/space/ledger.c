@@ -40,6 +40,22 @@ bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantre
 	       iova_spantree_extra(&space->ledger, path)[IOVA_LEDGER_GUARD] & IOVA_LEDGER_WAITS;
 }
 
+uint64_t *iova_ledger_mark(struct iova_space *space, struct iova_span span)
+{
+	uint64_t start = iova_space_bytes_of(space, span.start);
+
+	if (span.length >= IOVA_MARKS_LENGTHS(space->shift))
+		return NULL;
+	return iova_marks_find(&space->cache.marks, start, iova_marks_key(start, span.length));
+}
+
+bool iova_ledger_cached(struct iova_space *space, const struct iova_spantree_path *path)
+{
+	uint64_t *mark = iova_ledger_mark(space, iova_spantree_at(path));
+
+	return mark && (__atomic_load_n(mark, __ATOMIC_RELAXED) & IOVA_MARK_STATE) == IOVA_MARK_CACHED;
+}
+
 /* To the nearest live range below path's, or at it; false where there is none. */
 static bool live_below(struct iova_space *space, struct iova_spantree_path *path)
 {
@@ -107,6 +123,26 @@ bool iova_ledger_outside_live_guards(struct iova_space *space, struct iova_span 
 	return outside_guards(space, span, extra, true);
 }
 
+static bool find_live(struct iova_space *space, uint64_t pfn, struct iova_spantree_path *path)
+{
+	return iova_ledger_find(space, pfn, path) && !iova_ledger_waits(space, path) &&
+	       !iova_ledger_cached(space, path);
+}
+
+/* From now on the range is freed under the lock, where its cookie goes; false where
+ * somebody has just freed it. */
+static bool bind(struct iova_space *space, const struct iova_spantree_path *path)
+{
+	uint64_t *mark = iova_ledger_mark(space, iova_spantree_at(path)), live;
+
+	if (!mark)
+		return true;
+	live = (__atomic_load_n(mark, __ATOMIC_RELAXED) & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_LIVE;
+	return __atomic_compare_exchange_n(mark, &live, live | IOVA_MARK_BOUND, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED) ||
+	       (live & IOVA_MARK_STATE) == IOVA_MARK_BOUND;
+}
+
 int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *extent, void **cookie)
 {
 	struct iova_spantree_path path;
@@ -115,7 +151,7 @@ int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *exten
 	if (!(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	found = iova_ledger_find(space, iova >> space->shift, &path) && !iova_ledger_waits(space, &path);
+	found = find_live(space, iova >> space->shift, &path);
 	if (found && extent)
 		*extent = iova_space_extent(space, iova_spantree_at(&path));
 	if (found && cookie)
@@ -132,7 +168,7 @@ int iova_cookie_set(struct iova_space *space, uint64_t iova, void *cookie)
 	if (!(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	found = iova_ledger_find(space, iova >> space->shift, &path) && !iova_ledger_waits(space, &path);
+	found = find_live(space, iova >> space->shift, &path) && bind(space, &path);
 	if (found)
 		iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_COOKIE] = (uintptr_t)cookie;
 	iova_space_unlock(space);

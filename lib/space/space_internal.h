@@ -80,7 +80,7 @@ struct iova_space {
 		struct iova_engine_base engine;
 		struct iova_engine_rbtree rbtree;
 	};
-	struct iova_spantree ledger; /* live ranges, where ledgered; extra words: enum ledger_word, where TRACKED */
+	struct iova_spantree ledger; /* taken ranges, where ledgered; extra words: enum ledger_word, where TRACKED */
 	struct iova_spantree holes;  /* the union of the reservations, inside the aperture */
 	struct iova_resv_record *resv_first; /* by start, then last */
 	struct iova_pool resv_pool;	     /* of records, where placed */
@@ -267,6 +267,13 @@ uint64_t iova_ledger_guard(const struct iova_space *space, const struct iova_spa
 bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantree_path *path);
 
 void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
+
+/* The word of a range that has been in a cache; NULL where it has none. A range that
+ * a cache keeps stays in the ledger, with no guard and no cookie. */
+uint64_t *iova_ledger_mark(struct iova_space *space, struct iova_span span);
+
+/* Is path's range not the user's, because he has freed it, or not yet? */
+bool iova_ledger_cached(struct iova_space *space, const struct iova_spantree_path *path);
 
 /* Cuts a span that no live range meets to what no guard covers; false where
  * nothing is left. extra: granules that must lie between as well. */

@@ -3,6 +3,8 @@
  * The caches in front of the engine, on a simulated machine whose CPUs, fences
  * and memory do as they are told.
  */
+#include <pthread.h>
+
 #include "sim.h"
 #include "space_suite.h"
 
@@ -161,6 +163,30 @@ static void a_failure_looks_before_it_takes(void **state)
 	assert_true(test_memory_clean(&memory));
 }
 
+/* What is above 4 GiB, however much, does not help below: it stays cached. */
+static void a_failure_below_4_gib_leaves_what_is_above(void **state)
+{
+	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
+	uint64_t pages[16 * DEPTH], iova;
+	uint64_t kept;
+
+	(void)state;
+	assert_ok(iova_alloc_at(space, 0, GIB(4), NULL));
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned i = 0; i < 16 * DEPTH; i++)
+			pages[i] = alloc(space, PAGE, 1, MAX);
+		for (unsigned i = 0; i < 16 * DEPTH; i++)
+			assert_ok(iova_free(space, pages[i], PAGE));
+	}
+	kept = stats_of(space).cached_granules;
+	assert_true(kept > 2 * DEPTH);
+	assert_rc(iova_alloc(space, PAGE, 1, UINT32_MAX, &iova), IOVA_ERR_NOSPC);
+	assert_int_equal(stats_of(space).cached_granules, kept);
+	assert_rc(iova_alloc(space, GIB(4), 1, MAX, &iova), 0); /* what is above helps there */
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	close_space(space);
+}
+
 static void a_limit_finds_what_lies_below(void **state)
 {
 	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
@@ -292,6 +318,61 @@ static void an_idle_depot_empties(void **state)
 	close_space(space);
 }
 
+/*
+ * As many pages as threads, each of which has one at most, and never waits with it:
+ * who wants one finds one, free, cached on any CPU, or on its way between them. They
+ * change the CPU all the time, so that what one has just looked at is where a page
+ * goes.
+ */
+#define ROUND 2u
+
+struct round {
+	struct iova_space *space;
+	uint64_t rounds;
+	atomic_uint_fast64_t seed;
+	atomic_uint wrong;
+};
+
+static void *go_round(void *ctx)
+{
+	struct round *r = ctx;
+	struct test_random random = { atomic_fetch_add(&r->seed, 1) };
+	uint64_t page;
+
+	for (uint64_t i = 0; i < r->rounds; i++) {
+		iova_sim_cpu_set((uint32_t)test_below(&random, ROUND));
+		if (iova_alloc(r->space, PAGE, PAGE, MAX, &page)) {
+			atomic_fetch_add(&r->wrong, 1);
+			continue;
+		}
+		iova_sim_cpu_set((uint32_t)test_below(&random, ROUND));
+		if (iova_free(r->space, page, PAGE))
+			atomic_fetch_add(&r->wrong, 1);
+	}
+	return NULL;
+}
+
+static void nothing_is_missing_while_it_goes_round(void **state)
+{
+	struct round r = { .rounds = test_env("IOVA_TEST_OPS", 2000000) / 10, .seed = test_seed() };
+	struct iova_space_config config = test_config(0, PAGE * 1024 - 1, 0, &memory);
+	pthread_t thread[ROUND];
+
+	(void)state;
+	iova_sim_reset();
+	iova_sim_cpus_set(ROUND);
+	test_memory_init(&memory);
+	config.cache_granules = 0;
+	assert_ok(iova_space_create(&config, &r.space));
+	assert_ok(iova_alloc_at(r.space, 0, PAGE * (1024 - ROUND), NULL));
+	for (size_t t = 0; t < ROUND; t++)
+		assert_int_equal(pthread_create(&thread[t], NULL, go_round, &r), 0);
+	for (size_t t = 0; t < ROUND; t++)
+		assert_int_equal(pthread_join(thread[t], NULL), 0);
+	assert_int_equal(atomic_load(&r.wrong), 0);
+	close_space(r.space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,12 +380,14 @@ int main(void)
 		cmocka_unit_test(each_cpu_has_its_own),
 		cmocka_unit_test(what_is_cached_is_never_missing),
 		cmocka_unit_test(a_failure_looks_before_it_takes),
+		cmocka_unit_test(a_failure_below_4_gib_leaves_what_is_above),
 		cmocka_unit_test(a_limit_finds_what_lies_below),
 		cmocka_unit_test(an_alignment_finds_what_has_it),
 		cmocka_unit_test(caches_are_never_needed),
 		cmocka_unit_test(a_cpu_that_cannot_be_reached),
 		cmocka_unit_test(wrong_frees_are_dropped_on_their_way_back),
 		cmocka_unit_test(an_idle_depot_empties),
+		cmocka_unit_test(nothing_is_missing_while_it_goes_round),
 	};
 
 	return SUITE_RUN("caches", tests);

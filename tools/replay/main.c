@@ -5,49 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gzsource.h"
 #include "launch.h"
 #include "options.h"
+#include "progress.h"
 #include "report.h"
-#include "session.h"
-#include "trace.h"
 
 #define EXIT_VIOLATION 1
 #define EXIT_NO_RESULT 2
 
-/* A line on stderr now and then, once the work has taken some seconds. */
-struct progress {
-	const char *trace;
-	time_t last;
-	bool quiet;
-};
-#define PROGRESS_SECONDS 2
-
-static bool progress_due(struct progress *progress)
+static uint64_t now_ns(void)
 {
-	time_t now = time(NULL);
+	struct timespec now;
 
-	if (progress->quiet || now - progress->last < PROGRESS_SECONDS)
-		return false;
-	progress->last = now;
-	return true;
-}
-
-static void show_lines(void *ctx, uint64_t lines)
-{
-	struct progress *progress = ctx;
-
-	if (progress_due(progress))
-		fprintf(stderr, "iova-replay: %s: %" PRIu64 " lines read\n", progress->trace, lines);
-}
-
-static void show_run(void *ctx, unsigned run, unsigned runs)
-{
-	struct progress *progress = ctx;
-
-	if (progress_due(progress))
-		fprintf(stderr, "iova-replay: %s: run %u of %u\n", progress->trace, run, runs);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static bool load(const char *path, struct progress *progress, struct plan *plan)
@@ -60,7 +34,7 @@ static bool load(const char *path, struct progress *progress, struct plan *plan)
 		fprintf(stderr, "iova-replay: %s: %s\n", path, strerror(errno));
 		return false;
 	}
-	done = trace_read(gz_source_bytes(source), (struct trace_progress){ show_lines, progress }, plan, &error);
+	done = trace_read(gz_source_bytes(source), progress_of_trace(progress), plan, &error);
 	gz_source_close(source);
 	if (done)
 		return true;
@@ -110,7 +84,7 @@ static void replay_one(const struct options *options, struct setting *setting, s
 
 	report->setting = setting;
 	report->figures = &figures;
-	if (!session_run(report->plan, setting, (struct session_progress){ show_run, progress }, &figures, &error)) {
+	if (!session_run(report->plan, setting, progress_of_session(progress), &figures, &error)) {
 		complain(report->trace, setting, &error);
 		output->status = EXIT_NO_RESULT;
 	} else if (options->json) {
@@ -128,11 +102,14 @@ static void replay_one(const struct options *options, struct setting *setting, s
 
 static void replay_trace(const struct options *options, const char *path, struct output *output)
 {
-	struct progress progress = { path, time(NULL), options->quiet };
+	bool wanted = options->progress == OPTIONS_PROGRESS ||
+		      (options->progress == OPTIONS_ON_A_TERMINAL && isatty(STDERR_FILENO));
+	struct progress progress = { .out = wanted ? stderr : NULL, .now_ns = now_ns };
 	struct setting setting = options->setting;
 	struct plan plan;
 	struct report report = { .trace = path, .plan = &plan };
 
+	progress_begin(&progress, path);
 	if (!load(path, &progress, &plan)) {
 		output->status = EXIT_NO_RESULT;
 		return;

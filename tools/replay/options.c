@@ -23,13 +23,15 @@ static const char usage[] = "usage: iova-replay [OPTION...] TRACE...\n"
 			    "  --cache off|default|N     lengths up to N granules are cached\n"
 			    "  --cache-depth N           entries in a magazine\n"
 			    "  --depot N                 full magazines kept for each length\n"
-			    "  --checked --tracked --unlocked\n"
+			    "  --checked --tracked --unlocked --atomic\n"
+			    "                            flags of the spaces; atomic ones get all their records first\n"
 			    "  --seed N                  of random placement\n"
 			    "  --repeat N                runs, each on new spaces (5)\n"
 			    "  --threads N               each replays the trace on the same spaces (1)\n"
 			    "  --samples N               looks at the free space in a run (64)\n"
 			    "  --json                    all figures as one object\n"
-			    "  --quiet                   no progress on stderr\n"
+			    "  --progress                on stderr, also where that is no terminal\n"
+			    "  --quiet                   no progress\n"
 			    "\n"
 			    "Exit status: 0; 1 where the oracle finds a violation; 2 where there is no result.\n"
 			    "\n"
@@ -50,11 +52,13 @@ enum {
 	OPT_CHECKED,
 	OPT_TRACKED,
 	OPT_UNLOCKED,
+	OPT_ATOMIC,
 	OPT_SEED,
 	OPT_REPEAT,
 	OPT_THREADS,
 	OPT_SAMPLES,
 	OPT_JSON,
+	OPT_PROGRESS,
 	OPT_QUIET,
 	OPT_RECORD,
 	OPT_HELP
@@ -73,11 +77,13 @@ static const struct option forms[] = {
 	{ "checked", no_argument, NULL, OPT_CHECKED },
 	{ "tracked", no_argument, NULL, OPT_TRACKED },
 	{ "unlocked", no_argument, NULL, OPT_UNLOCKED },
+	{ "atomic", no_argument, NULL, OPT_ATOMIC },
 	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "repeat", required_argument, NULL, OPT_REPEAT },
 	{ "threads", required_argument, NULL, OPT_THREADS },
 	{ "samples", required_argument, NULL, OPT_SAMPLES },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "progress", no_argument, NULL, OPT_PROGRESS },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -197,11 +203,14 @@ static trace_fault read_flag(int option, struct options *options)
 	case OPT_UNLOCKED:
 		options->setting.config.flags |= IOVA_SPACE_UNLOCKED;
 		return NULL;
+	case OPT_ATOMIC:
+		options->setting.config.flags |= IOVA_SPACE_ATOMIC;
+		return NULL;
 	case OPT_JSON:
 		options->json = true;
 		return NULL;
 	default:
-		options->quiet = true;
+		options->progress = option == OPT_PROGRESS ? OPTIONS_PROGRESS : OPTIONS_QUIET;
 		return NULL;
 	}
 }

@@ -5,12 +5,15 @@
 
 #include "setting.h"
 
+enum options_progress { OPTIONS_ON_A_TERMINAL, OPTIONS_PROGRESS, OPTIONS_QUIET };
+
 struct options {
 	struct setting setting; /* config.engine is the first of engines */
 	uint32_t engines[2];	/* each trace is replayed on each */
 	unsigned engine_count;
 	bool both; /* an engine that this build lacks is then passed over */
-	bool json, quiet;
+	bool json;
+	enum options_progress progress;
 	const char *record; /* the file that takes a recording of a program; NULL: traces are replayed */
 	char **arguments;   /* traces, or the program and its arguments; ends with NULL */
 };

@@ -164,12 +164,11 @@ struct gap_search {
 	bool found, over; /* over: there is no byte behind the last range */
 };
 
+/* The gap ends at or below the limit: no range is looked at that starts above it. */
 static bool fits(const struct gap_search *search, uint64_t first, uint64_t last)
 {
 	uint64_t start = first;
 
-	if (last > search->limit)
-		last = search->limit;
 	if (search->align)
 		start = (first + (search->align - 1)) & ~(search->align - 1);
 	return start >= first && start <= last && last - start >= search->length - 1;

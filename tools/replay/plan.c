@@ -42,3 +42,23 @@ bool plan_add_constraint(struct plan *plan, const struct iova_constraints *const
 	return array_add(&plan->constraints, &plan->constraint_count, &plan->constraint_room, constraint,
 			 sizeof(*constraint));
 }
+
+bool plan_live_most(const struct plan *plan, size_t *most)
+{
+	size_t *live = calloc(plan->space_count + 1, sizeof(*live));
+
+	if (!live)
+		return false;
+	for (size_t i = 0; i < plan->space_count; i++)
+		most[i] = 0;
+	for (size_t i = 0; i < plan->op_count; i++) {
+		uint32_t space = plan->ranges[plan_op_range(plan->ops[i])].space;
+
+		if (plan_op_frees(plan->ops[i]))
+			live[space]--;
+		else if (++live[space] > most[space])
+			most[space] = live[space];
+	}
+	free(live);
+	return true;
+}

@@ -73,6 +73,9 @@ bool plan_add_space(struct plan *plan, const struct plan_space *space);
 bool plan_add_hole(struct plan *plan, const struct plan_hole *hole);
 bool plan_add_constraint(struct plan *plan, const struct iova_constraints *constraint);
 
+/* most[space]: how many of its ranges are live at one time. False where there is no memory. */
+bool plan_live_most(const struct plan *plan, size_t *most);
+
 static inline size_t plan_op_range(uint32_t op)
 {
 	return op >> 1;

@@ -135,15 +135,23 @@ static void *work(void *ctx)
 
 static int create_spaces(struct run *run, const struct setting *setting, struct replay_error *error)
 {
+	int result = 0;
+
+	error->what = "creating a space";
+	for (size_t i = 0; i < run->plan->space_count && !result; i++) {
+		struct iova_space_config config = setting_space(setting, run->plan, i);
+
+		result = iova_space_create(&config, &run->spaces[i]);
+	}
+	return error->error = result;
+}
+
+static int reserve_holes(struct run *run, struct replay_error *error)
+{
 	const struct plan *plan = run->plan;
 	int result = 0;
 
-	for (size_t i = 0; i < plan->space_count && !result; i++) {
-		struct iova_space_config config = setting_space(setting, plan, i);
-
-		result = iova_space_create(&config, &run->spaces[i]);
-		*error = (struct replay_error){ result, "creating a space" };
-	}
+	error->what = "reserving a hole of the recording";
 	for (size_t i = 0; i < plan->hole_count && !result; i++) {
 		const struct iova_resv resv = { .struct_size = sizeof(resv),
 						.extent = plan->holes[i].extent,
@@ -153,9 +161,27 @@ static int create_spaces(struct run *run, const struct setting *setting, struct 
 		result = iova_reserve(run->spaces[plan->holes[i].space], &resv);
 		if (result == IOVA_ERR_EXIST)
 			result = 0;
-		*error = (struct replay_error){ result, "reserving a hole of the recording" };
 	}
-	return result ? -1 : 0;
+	return error->error = result;
+}
+
+/* An ATOMIC space lives on what it is given here: records for all that the threads have live at one time. */
+static int prefill(struct run *run, const struct setting *setting, struct replay_error *error)
+{
+	size_t count = run->plan->space_count, *most = calloc(count + 1, sizeof(*most));
+	int result = most && plan_live_most(run->plan, most) ? 0 : IOVA_ERR_NOMEM;
+
+	error->what = "records for what is live at one time";
+	for (size_t i = 0; i < count && !result; i++)
+		result = iova_space_prefill(run->spaces[i], most[i] * setting->threads);
+	free(most);
+	return error->error = result;
+}
+
+static bool make_spaces(struct run *run, const struct setting *setting, struct replay_error *error)
+{
+	return !create_spaces(run, setting, error) && !reserve_holes(run, error) &&
+	       (!(setting->config.flags & IOVA_SPACE_ATOMIC) || !prefill(run, setting, error));
 }
 
 /* What iova_check prints, or that it found something: kept for the oracle. */
@@ -272,7 +298,7 @@ int replay_run(const struct plan *plan, const struct setting *setting, const str
 
 	*error = (struct replay_error){ 0, no_memory };
 	run.spaces = calloc(plan->space_count + 1, sizeof(struct iova_space *));
-	if (make_outcome(plan, setting, outcome) && run.spaces && !create_spaces(&run, setting, error))
+	if (make_outcome(plan, setting, outcome) && run.spaces && make_spaces(&run, setting, error))
 		result = run_workers(&run, error);
 	for (size_t i = 0; run.spaces && i < plan->space_count; i++)
 		iova_space_destroy(run.spaces[i]);

@@ -107,9 +107,10 @@ static void print_setting(FILE *out, const struct report *report)
 		fprintf(out, "no limit of its own, ");
 	else
 		fprintf(out, "limit 0x%" PRIx64 ", ", setting->limit);
-	fprintf(out, "%s%s%scache ", config.flags & IOVA_SPACE_CHECKED ? "checked, " : "",
+	fprintf(out, "%s%s%s%scache ", config.flags & IOVA_SPACE_CHECKED ? "checked, " : "",
 		config.flags & IOVA_SPACE_TRACKED ? "tracked, " : "",
-		config.flags & IOVA_SPACE_UNLOCKED ? "unlocked, " : "");
+		config.flags & IOVA_SPACE_UNLOCKED ? "unlocked, " : "",
+		config.flags & IOVA_SPACE_ATOMIC ? "atomic, " : "");
 	print_cache_setting(out, &config);
 	fprintf(out, ", %u thread%s, %u run%s\n", setting->threads, setting->threads == 1 ? "" : "s", setting->repeats,
 		setting->repeats == 1 ? "" : "s");

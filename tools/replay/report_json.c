@@ -36,6 +36,11 @@ static void print_number(FILE *out, const char *name, uint64_t value)
 	fprintf(out, "\"%s\": %" PRIu64 ", ", name, value);
 }
 
+static void print_flag(FILE *out, const char *name, bool value)
+{
+	fprintf(out, "\"%s\": %s, ", name, value ? "true" : "false");
+}
+
 static void print_trace(FILE *out, const struct report *report)
 {
 	const struct plan_facts *facts = &report->plan->facts;
@@ -82,10 +87,11 @@ static void print_setting(FILE *out, const struct report *report)
 		print_number(out, "cache_granules", config.cache_granules);
 	print_number(out, "cache_depth", config.cache_depth);
 	print_number(out, "depot_magazines", config.depot_magazines);
-	fprintf(out, "\"checked\": %s, \"tracked\": %s, \"unlocked\": %s, \"threads\": %u, \"runs\": %u}",
-		config.flags & IOVA_SPACE_CHECKED ? "true" : "false",
-		config.flags & IOVA_SPACE_TRACKED ? "true" : "false",
-		config.flags & IOVA_SPACE_UNLOCKED ? "true" : "false", setting->threads, setting->repeats);
+	print_flag(out, "checked", config.flags & IOVA_SPACE_CHECKED);
+	print_flag(out, "tracked", config.flags & IOVA_SPACE_TRACKED);
+	print_flag(out, "unlocked", config.flags & IOVA_SPACE_UNLOCKED);
+	print_flag(out, "atomic", config.flags & IOVA_SPACE_ATOMIC);
+	fprintf(out, "\"threads\": %u, \"runs\": %u}", setting->threads, setting->repeats);
 }
 
 static void print_samples(FILE *out, const struct figures *figures)

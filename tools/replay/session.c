@@ -3,14 +3,25 @@
 
 static const char no_memory[] = "there is no memory for the replay";
 
+/* Tells how far the run is that comes next. */
+static void tell(struct session_progress progress, const struct setting *setting, const struct figures *figures,
+		 const char *state)
+{
+	if (progress.report)
+		progress.report(progress.ctx, figures->runs + 1, setting->repeats, state);
+}
+
 static bool run_once(const struct plan *plan, const struct setting *setting, const struct requests *requests,
-		     struct figures *figures, struct replay_error *error)
+		     struct session_progress progress, struct figures *figures, struct replay_error *error)
 {
 	struct oracle_verdict verdict = { .violations = 0 };
 	struct replay_outcome outcome;
-	bool done = !replay_run(plan, setting, requests, &outcome, error);
+	bool done;
 
+	tell(progress, setting, figures, "begins");
+	done = !replay_run(plan, setting, requests, &outcome, error);
 	if (done) {
+		tell(progress, setting, figures, "is being judged");
 		*error = (struct replay_error){ 0, no_memory };
 		done = oracle_judge(plan, setting, requests, &outcome, &verdict);
 	}
@@ -34,11 +45,8 @@ bool session_run(const struct plan *plan, const struct setting *setting, struct 
 		done = false;
 	}
 	done = done && requests_make(setting, plan, &requests);
-	for (unsigned i = 0; done && i < setting->repeats; i++) {
-		if (progress.report)
-			progress.report(progress.ctx, i + 1, setting->repeats);
-		done = run_once(plan, setting, &requests, figures, error);
-	}
+	for (unsigned i = 0; done && i < setting->repeats; i++)
+		done = run_once(plan, setting, &requests, progress, figures, error);
 	requests_clear(&requests);
 	figures_finish(figures);
 	return done;

@@ -5,10 +5,11 @@
 
 #include "figures.h"
 
-typedef void (*session_progress_fn)(void *ctx, unsigned run, unsigned runs);
+/* The state is the end of a sentence about the run. */
+typedef void (*session_progress_fn)(void *ctx, unsigned run, unsigned runs, const char *state);
 
 struct session_progress {
-	session_progress_fn report; /* or NULL; called before each run */
+	session_progress_fn report; /* or NULL; called before and in each run */
 	void *ctx;
 };
 

@@ -92,15 +92,16 @@ static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_por
 							   struct iova_port_slots *slots,
 							   struct iova_port_stack *closed, uint32_t *cpu)
 {
-	uint64_t number;
+	uint64_t number, slot;
 	struct iova_port_stack *stack;
 
 again:
 	__asm__ volatile goto(IOVA_RSEQ_BEGIN "cmp %[a], %[cpus]\n\t"
 					      "b.hs %l[refused]\n\t"
-					      "ldr %[stack], [%[stacks], %[a], lsl #3]\n\t"
-					      "str %[closed], [%[stacks], %[a], lsl #3]\n" IOVA_RSEQ_END
-			      : [a] "=&r"(number), [stack] "=&r"(stack)
+					      "add %[slot], %[stacks], %[a], lsl #3\n\t"
+					      "ldr %[stack], [%[slot]]\n\t"
+					      "stlr %[closed], [%[slot]]\n" IOVA_RSEQ_END
+			      : [a] "=&r"(number), [stack] "=&r"(stack), [slot] "=&r"(slot)
 			      : [rseq] "r"(iova_rseq_area(percpu)), [cpus] "r"((uint64_t)percpu->cpus),
 				[stacks] "r"(iova_port_slot(percpu, slots, 0)), [closed] "r"(closed)
 			      : "memory", "cc"

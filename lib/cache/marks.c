@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "marks.h"
+
+#include "assert.h"
+
+#define BUCKETS_FIRST 64u /* 4 KiB */
+#define GROWTH	      8u  /* the last has 2 MiB */
+
+_Static_assert(sizeof(struct iova_marks_table) == IOVA_MARKS_WORDS * sizeof(uint64_t), "a bucket is a cache line");
+
+static uint64_t buckets_of(uint32_t number)
+{
+	uint64_t buckets = BUCKETS_FIRST;
+
+	while (number--)
+		buckets *= GROWTH;
+	return buckets;
+}
+
+static size_t bytes_of(uint32_t number)
+{
+	return sizeof(struct iova_marks_table) + (size_t)buckets_of(number) * IOVA_MARKS_WORDS * sizeof(uint64_t);
+}
+
+size_t iova_marks_table_bytes(const struct iova_marks *marks)
+{
+	return marks->count < IOVA_MARKS_TABLES && (!marks->count || marks->full) ? bytes_of(marks->count) : 0;
+}
+
+bool iova_marks_extend(struct iova_marks *marks, void *memory, size_t bytes)
+{
+	struct iova_marks_table *table = memory;
+
+	if (bytes != iova_marks_table_bytes(marks))
+		return false;
+	memset(memory, 0, bytes);
+	table->mask = buckets_of(marks->count) - 1;
+	marks->tables[marks->count] = table;
+	marks->full = false;
+	__atomic_store_n(&marks->count, marks->count + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+bool iova_marks_add(struct iova_marks *marks, uint64_t start, uint64_t key)
+{
+	for (uint32_t i = marks->count; i-- > 0;) {
+		struct iova_marks_table *table = marks->tables[i];
+		uint64_t *word = &table->words[iova_marks_bucket(table, start)];
+
+		for (unsigned j = 0; j < IOVA_MARKS_WORDS; j++, word++) {
+			if (__atomic_load_n(word, __ATOMIC_RELAXED))
+				continue;
+			__atomic_store_n(word, key | IOVA_MARK_CACHED, __ATOMIC_RELEASE);
+			return true;
+		}
+	}
+	marks->full = true;
+	return false;
+}
+
+void iova_marks_remove(struct iova_marks *marks, uint64_t start, uint64_t key)
+{
+	uint64_t *word = iova_marks_find(marks, start, key);
+
+	iova_assert(word);
+	__atomic_store_n(word, 0, __ATOMIC_RELEASE);
+}
+
+void *iova_marks_take(struct iova_marks *marks, size_t *bytes)
+{
+	if (!marks->count)
+		return NULL;
+	*bytes = bytes_of(--marks->count);
+	return marks->tables[marks->count];
+}
