@@ -48,7 +48,7 @@ typedef uint64_t (*iova_now_ns_fn)(void *ctx);
  * all said by iova_quarantine_start and iova_quarantine_complete. */
 struct iova_quarantine_config {
 	size_t struct_size;    /* sizeof(struct iova_quarantine_config) */
-	uint32_t entries;      /* ranges that wait at most, to 2^30; 0 = 1024 */
+	uint32_t entries;      /* ranges that wait at most, to 2^30 (32 bits: 2^26); 0 = 1024 */
 	uint32_t flags;	       /* none is defined: 0 */
 	iova_sync_fn sync;     /* NULL: nothing here starts an invalidation by itself */
 	uint64_t max_ns;       /* the oldest range waits so long where somebody polls; 0 = no bound */
@@ -62,7 +62,7 @@ struct iova_quarantine_config {
  * quarantined already (iova_restore, or a quarantine that was destroyed) become its
  * own, and wait for a generation of its own; they may be more than entries.
  *
- * INVAL: entries above 2^30, an unknown flag, max_ns without now_ns, struct_size too
+ * INVAL: more entries than that, an unknown flag, max_ns without now_ns, struct_size too
  * small. NOTSUP: a larger struct with a non-zero tail; a placed space. EXIST: the
  * space has one. NOMEM.
  */

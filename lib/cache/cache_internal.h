@@ -44,13 +44,6 @@ static inline struct iova_cache_magazine *iova_cache_list_take(struct iova_cache
 	return magazine;
 }
 
-/* What is written of a magazine that is in no slot may still be looked at through
- * one (look.c): who sees the word sees that there is an exchange. */
-static inline void iova_cache_word_set(struct iova_port_stack *stack, uint64_t word)
-{
-	__atomic_store_n(&stack->word, word, __ATOMIC_RELEASE);
-}
-
 /* What the stack of an unloaded magazine has been through since it was loaded,
  * added to the lane's; the stack begins anew.
  * pre: the depot lock; the magazine is the caller's. */
@@ -61,7 +54,7 @@ static inline void iova_cache_settle(struct iova_cache_lane *lane, struct iova_c
 
 	lane->popped += pops;
 	lane->pushed += pops + iova_port_stack_count(stack->word);
-	iova_cache_word_set(stack, iova_port_stack_count(stack->word));
+	iova_port_stack_word_set(stack, iova_port_stack_count(stack->word));
 }
 
 /* Opens a CPU's slot with a magazine, or leaves it closed for NULL.

@@ -84,7 +84,7 @@ static bool magazine_take(struct iova_cache_magazine *magazine, uint64_t most, u
 	if (!i)
 		return false;
 	*iova = stack->values[i - 1];
-	iova_cache_word_set(stack, stack->word - 1);
+	iova_port_stack_word_set(stack, stack->word - 1);
 	memmove(&stack->values[i - 1], &stack->values[i], (iova_cache_count(magazine) - (i - 1)) * sizeof(*iova));
 	return true;
 }
@@ -94,7 +94,7 @@ static void magazine_add(struct iova_cache_magazine *magazine, uint64_t iova)
 	struct iova_port_stack *stack = iova_cache_stack(magazine);
 
 	stack->values[iova_cache_count(magazine)] = iova;
-	iova_cache_word_set(stack, stack->word + 1);
+	iova_port_stack_word_set(stack, stack->word + 1);
 }
 
 static bool has_room(struct iova_cache_magazine *magazine)

@@ -5,9 +5,9 @@
 
 #define ENTRY_BYTES (sizeof(struct iova_quarantine_entry) + sizeof(uint32_t))
 
-size_t iova_quarantine_ring_bytes(uint64_t entries)
+size_t iova_quarantine_ring_bytes(uint32_t entries)
 {
-	return entries > SIZE_MAX / ENTRY_BYTES ? 0 : (size_t)entries * ENTRY_BYTES;
+	return entries * ENTRY_BYTES;
 }
 
 /* The slot of the ith entry from the head.

@@ -51,10 +51,11 @@ struct iova_quarantine_ring {
 	uint64_t sorted_total;
 };
 
-#define IOVA_QUARANTINE_ENTRIES_MOST ((uint32_t)1 << 30)
+/* So many that size_t can say their bytes. */
+#define IOVA_QUARANTINE_ENTRIES_MOST ((uint32_t)1 << (sizeof(size_t) > 4 ? 30 : 26))
 
-/* What entries take; 0 where size_t cannot say it. */
-size_t iova_quarantine_ring_bytes(uint64_t entries);
+/* What entries take; of no meaning above IOVA_QUARANTINE_ENTRIES_MOST. */
+size_t iova_quarantine_ring_bytes(uint32_t entries);
 
 /* Moves the ring to other memory, NULL for none, and its spans with it: each waits
  * for a sync that has not started yet. Marks stay; the index is void.

@@ -120,6 +120,10 @@ struct iova_port_mask;
 void iova_port_mask_set(struct iova_port_mask *mask);
 void iova_port_mask_restore(const struct iova_port_mask *mask);
 
+/*
+ * iova_port_stack_word_set(stack, word) is for who owns a stack that is in no slot.
+ * Where a look may still go through a slot that held it, it has release order.
+ */
 #include "port_rseq.h"
 
 /* The memory of a set of slots, and all of them closed. */
@@ -148,7 +152,7 @@ static inline bool iova_port_slot_pop(struct iova_port_slots *slots, uint32_t cp
 		return false;
 	stack = slot->stack;
 	/* Not kept for the sum: it is made in memory, and a register less is saved. */
-	count = iova_port_stack_count(__atomic_load_n(&stack->word, __ATOMIC_RELAXED));
+	count = iova_port_stack_count(*(volatile uint64_t *)&stack->word);
 	top = (&stack->floor)[count];
 	if (top <= most)
 		stack->word += IOVA_PORT_POPPED;
@@ -170,7 +174,7 @@ static inline bool iova_port_slot_push(struct iova_port_slots *slots, uint32_t c
 	if (atomic && __atomic_exchange_n(&slot->held, 1, __ATOMIC_ACQUIRE))
 		return false;
 	stack = slot->stack;
-	count = iova_port_stack_count(__atomic_load_n(&stack->word, __ATOMIC_RELAXED));
+	count = iova_port_stack_count(*(volatile uint64_t *)&stack->word);
 	room = count < stack->capacity;
 	if (room) {
 		stack->values[count] = value;

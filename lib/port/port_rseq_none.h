@@ -34,4 +34,9 @@ static inline uint64_t iova_port_rseq_look(const struct iova_port_stack *stack, 
 	return 0;
 }
 
+static inline void iova_port_stack_word_set(struct iova_port_stack *stack, uint64_t word)
+{
+	stack->word = word;
+}
+
 #endif

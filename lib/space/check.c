@@ -182,6 +182,8 @@ static void waiting_check(struct iova_space *space, struct verdict *verdict)
 	iova_waiting_recount(space);
 	if (covered != q->covered || granules != q->covered_granules)
 		wrong(verdict, "quarantine", "what reservations cover is miscounted");
+	q->covered = covered; /* what is wrong stays so */
+	q->covered_granules = granules;
 }
 
 static void stock_check(struct iova_space *space, struct verdict *verdict)

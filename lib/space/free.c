@@ -196,8 +196,11 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 	    (space->engine.ops->next(&space->engine, span.start, &free) && free.start <= iova_span_last(span)))
 		return false;
 	if (extents + parts + 2 * space->resv_count + space->quarantine.covered > space->stock.extents &&
-	    !(parts == 1 && free_has_record(space, span)))
+	    !(parts == 1 && free_has_record(space, span))) {
+		/* What is reserved of it is so from now on, and lost to it. */
+		space->taken_granules -= iova_waiting_reserved(space, span);
 		return false;
+	}
 	give_parts(space, span, true);
 	return true;
 }
@@ -211,9 +214,12 @@ bool iova_space_give_waiting(struct iova_space *space, struct iova_span span)
 		if (!give_plain(space, span))
 			return false;
 	} else {
-		if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, span.start, &path)) {
+		if (space->flags & IOVA_SPACE_TRACKED) {
+			bool found = iova_ledger_find(space, span.start, &path);
 			uint64_t guard = iova_ledger_guard(space, &path);
 
+			(void)found;
+			iova_assert(found);
 			freed.start = span.start < guard ? 0 : span.start - guard;
 			freed.length = span.start - freed.start + span.length + guard;
 			iova_spantree_remove(&space->ledger, &path);

@@ -34,6 +34,13 @@ uint64_t iova_ledger_guard(const struct iova_space *space, const struct iova_spa
 	return iova_spantree_extra(&space->ledger, path)[IOVA_LEDGER_GUARD] & ~IOVA_LEDGER_WAITS;
 }
 
+uint64_t iova_ledger_guard_at(struct iova_space *space, uint64_t pfn)
+{
+	struct iova_spantree_path path;
+
+	return space->ledgered && iova_ledger_find(space, pfn, &path) ? iova_ledger_guard(space, &path) : 0;
+}
+
 bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantree_path *path)
 {
 	return space->flags & IOVA_SPACE_TRACKED &&

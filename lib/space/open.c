@@ -65,35 +65,35 @@ bool iova_open_at(struct iova_space *space, struct iova_span span)
 	return open_run(space, span.start, &run) && iova_span_last(run) >= iova_span_last(span);
 }
 
-/* Where the open run around a quarantined range begins, or below that: the runs
- * that begin before it and were looked at end before it, so below it only a free
- * extent can go on. */
-static uint64_t open_from(struct iova_space *space, struct iova_span waiting)
+/* How far a quarantined range keeps fit away: its guard, or fit's. */
+static uint64_t open_reach(struct iova_space *space, const struct iova_fit *fit, struct iova_span waiting)
+{
+	uint64_t guard = iova_ledger_guard_at(space, waiting.start);
+
+	return guard > fit->guard ? guard : fit->guard;
+}
+
+/* Where the open run that a quarantined range is in, or keeps fit out of, begins, or
+ * below that: the runs that begin before it and were looked at end before it, so below
+ * it only a free extent can go on. */
+static uint64_t open_from(struct iova_space *space, struct iova_span waiting, uint64_t reach)
 {
 	uint64_t start = waiting.start;
-	struct iova_spantree_path path;
 	struct iova_span free;
 
-	if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, start, &path)) {
-		uint64_t guard = iova_ledger_guard(space, &path);
-
-		start = start - space->world.start < guard ? space->world.start : start - guard;
-	}
+	start = start - space->world.start < reach ? space->world.start : start - reach;
 	if (start > space->world.start && space->engine.ops->next(&space->engine, start - 1, &free) &&
 	    iova_span_contains(free, start - 1))
 		start = free.start;
 	return start;
 }
 
-/* Where the guard behind a quarantined range ends. */
-static uint64_t open_until(struct iova_space *space, struct iova_span waiting)
+/* Where the reach behind a quarantined range ends. */
+static uint64_t open_until(struct iova_space *space, struct iova_span waiting, uint64_t reach)
 {
 	uint64_t end = waiting.start + waiting.length, world_end = space->world.start + space->world.length;
-	struct iova_spantree_path path;
 
-	if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, waiting.start, &path))
-		end += iova_ledger_guard(space, &path);
-	return end < world_end ? end : world_end;
+	return reach < world_end - end ? end + reach : world_end;
 }
 
 static bool run_fits(struct iova_space *space, const struct iova_fit *fit, struct iova_span run)
@@ -111,12 +111,13 @@ static bool run_fits(struct iova_space *space, const struct iova_fit *fit, struc
  * around a quarantined range are looked at. */
 bool iova_open_fits(struct iova_space *space, const struct iova_fit *fit)
 {
-	uint64_t at = space->world.start;
+	uint64_t at = space->world.start, next = at;
 	struct iova_span waiting, run;
 
 	iova_waiting_index(space);
-	while (iova_waiting_next(space, at, false, &waiting)) {
-		uint64_t from = open_from(space, waiting), until = open_until(space, waiting);
+	for (; iova_waiting_next(space, next, false, &waiting); next = waiting.start + waiting.length) {
+		uint64_t reach = open_reach(space, fit, waiting);
+		uint64_t from = open_from(space, waiting, reach), until = open_until(space, waiting, reach);
 
 		at = from > at ? from : at;
 		for (; at < until; at = run.start + run.length)

@@ -123,7 +123,7 @@ int iova_quarantine_create(struct iova_space *space, const struct iova_quarantin
 	struct iova_quarantine_config config;
 	uint32_t entries;
 	size_t bytes;
-	void *memory = NULL;
+	void *memory;
 	int error = config_read(&config, given);
 
 	if (error)
@@ -138,8 +138,7 @@ int iova_quarantine_create(struct iova_space *space, const struct iova_quarantin
 	if (error)
 		return error;
 	bytes = iova_quarantine_ring_bytes(entries);
-	if (bytes)
-		memory = iova_stock_alloc(space, bytes, 0);
+	memory = iova_stock_alloc(space, bytes, 0);
 	if (!memory)
 		return IOVA_ERR_NOMEM;
 	error = install(q, &config, memory, entries, bytes);
@@ -154,15 +153,10 @@ int iova_quarantine_bytes(const struct iova_quarantine_config *given, size_t *by
 {
 	struct iova_quarantine_config config;
 	int error = config_read(&config, given);
-	size_t need;
 
-	if (error)
-		return error;
-	need = iova_quarantine_ring_bytes(config.entries);
-	if (!need)
-		return IOVA_ERR_NOSPC;
-	*bytes = need + BUFFER_ALIGN - 1;
-	return 0;
+	if (!error)
+		*bytes = iova_quarantine_ring_bytes(config.entries) + BUFFER_ALIGN - 1;
+	return error;
 }
 
 int iova_quarantine_place(struct iova_space *space, const struct iova_quarantine_config *given, void *buffer,
@@ -193,7 +187,7 @@ int iova_quarantine_grow(struct iova_space *space)
 
 	if (q->ring.count < q->ring.capacity)
 		return 0;
-	memory = bytes && entries <= IOVA_QUARANTINE_ENTRIES_MOST ? iova_stock_alloc(space, bytes, 0) : NULL;
+	memory = entries <= IOVA_QUARANTINE_ENTRIES_MOST ? iova_stock_alloc(space, bytes, 0) : NULL;
 	if (!memory)
 		return IOVA_ERR_NOMEM;
 	old = memory_exchange(q, memory, entries, bytes, &went);

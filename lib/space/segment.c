@@ -32,8 +32,9 @@ static void tell_cached(struct iova_space *space, struct iova_piece *piece)
 }
 
 /* Free extents, quarantined and live ranges are disjoint; holes may be under what is
- * quarantined, so they are asked for behind it. What none of them has is a guard's or, where the space does
- * not know its live ranges, live. A piece ends where the next of any begins. */
+ * quarantined, so they are asked for behind it. What none of them has is a guard's or,
+ * where the space does not know its live ranges, live. A piece ends where the next of
+ * any begins. */
 void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece *piece)
 {
 	uint64_t end = space->world.start + space->world.length;
@@ -50,13 +51,13 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 	found = iova_waiting_next(space, pfn, false, &span);
 	if (at_or_before(found, span, pfn, &end)) {
 		piece->state = IOVA_STATE_QUARANTINED;
-		if (space->flags & IOVA_SPACE_TRACKED && iova_ledger_find(space, pfn, &path))
-			piece->guard = iova_ledger_guard(space, &path);
+		piece->guard = iova_ledger_guard_at(space, pfn);
 		goto inside;
 	}
 	found = iova_spantree_next(&space->holes, pfn, &span);
 	if (at_or_before(found, span, pfn, &end)) {
 		piece->state = IOVA_STATE_RESERVED;
+		iova_span_clip(&span, pfn, end - 1); /* what is quarantined in the hole is not */
 		goto inside;
 	}
 	found = space->ledgered && iova_spantree_next(&space->ledger, pfn, &span);

@@ -266,6 +266,9 @@ bool iova_ledger_find(struct iova_space *space, uint64_t pfn, struct iova_spantr
 uint64_t iova_ledger_guard(const struct iova_space *space, const struct iova_spantree_path *path);
 bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantree_path *path);
 
+/* The guard of the range that contains pfn; 0 where the ledger has none there. */
+uint64_t iova_ledger_guard_at(struct iova_space *space, uint64_t pfn);
+
 void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
 
 /* The word of a range that has been in a cache; NULL where it has none. A range that
@@ -301,6 +304,9 @@ uint64_t iova_waiting_index(struct iova_space *space);
 /* The first quarantined range of which any part is at or above pfn. covered: only
  * those that were reserved over while they waited. */
 bool iova_waiting_next(struct iova_space *space, uint64_t pfn, bool covered, struct iova_span *span);
+
+/* The granules of span that are reserved. */
+uint64_t iova_waiting_reserved(struct iova_space *space, struct iova_span span);
 
 /* A reservation covers span from now on: marks what is quarantined there. */
 void iova_waiting_cover(struct iova_space *space, struct iova_span span);

@@ -30,8 +30,7 @@ static bool reserved_at(struct iova_space *space, uint64_t pfn)
 	return iova_spantree_next(&space->holes, pfn, &hole) && iova_span_contains(hole, pfn);
 }
 
-/* The granules of span that are reserved. */
-static uint64_t reserved_of(struct iova_space *space, struct iova_span span)
+uint64_t iova_waiting_reserved(struct iova_space *space, struct iova_span span)
 {
 	uint64_t at = span.start, granules = 0;
 	struct iova_span hole;
@@ -80,12 +79,12 @@ void iova_waiting_recount(struct iova_space *space)
 	q->covered = q->covered_granules = 0;
 	for (uint64_t at = 0; iova_waiting_next(space, at, true, &waiting); at = iova_span_last(waiting) + 1) {
 		q->covered += reserved_at(space, iova_span_last(waiting));
-		q->covered_granules += reserved_of(space, waiting);
+		q->covered_granules += iova_waiting_reserved(space, waiting);
 	}
 }
 
 void iova_waiting_uncount(struct iova_space *space, struct iova_span span)
 {
 	space->quarantine.covered -= reserved_at(space, iova_span_last(span));
-	space->quarantine.covered_granules -= reserved_of(space, span);
+	space->quarantine.covered_granules -= iova_waiting_reserved(space, span);
 }

@@ -276,6 +276,25 @@ static void a_cpu_that_cannot_be_reached(void **state)
 }
 
 /* A free that no ledger sees is wrong does not break what comes after. */
+/* A named range that takes in more cached ones than go back in one step. */
+static void what_is_named_takes_back_what_it_meets(void **state)
+{
+	struct iova_space *space = open_space(0, GIB(1) - 1, 0);
+	uint64_t iovas[64];
+
+	(void)state;
+	for (unsigned round = 0; round < 20; round++) { /* until there are magazines, of two lengths */
+		for (unsigned i = 0; i < 64; i++)
+			iovas[i] = alloc(space, (1 + i % 2) * PAGE, 1, MAX);
+		for (unsigned i = 0; i < 64; i++)
+			assert_ok(iova_free(space, iovas[i], (1 + i % 2) * PAGE));
+	}
+	assert_true(stats_of(space).cached_granules > 40);
+	assert_ok(iova_alloc_at(space, GIB(1) - 200 * PAGE, 200 * PAGE, NULL));
+	assert_int_equal(stats_of(space).live_granules, 200);
+	close_space(space);
+}
+
 static void wrong_frees_are_dropped_on_their_way_back(void **state)
 {
 	struct iova_space *space = open_space(0, 1024 * PAGE - 1, 0);
@@ -385,6 +404,7 @@ int main(void)
 		cmocka_unit_test(an_alignment_finds_what_has_it),
 		cmocka_unit_test(caches_are_never_needed),
 		cmocka_unit_test(a_cpu_that_cannot_be_reached),
+		cmocka_unit_test(what_is_named_takes_back_what_it_meets),
 		cmocka_unit_test(wrong_frees_are_dropped_on_their_way_back),
 		cmocka_unit_test(an_idle_depot_empties),
 		cmocka_unit_test(nothing_is_missing_while_it_goes_round),

@@ -236,13 +236,91 @@ static void stocks(void **state)
 	subject_seen(&s, "stock: freeing everything could need more records");
 }
 
+/* ---- the quarantine ---- */
+
+/* What waits, PFNs 40-43 and 20-23, that one with its guard where the space is TRACKED. */
+static struct iova_quarantine_ring *waiting_open(struct subject *s, uint32_t flags)
+{
+	struct iova_quarantine_config config = { .struct_size = sizeof(config), .entries = 8 };
+	struct iova_quarantine *q;
+
+	subject_open(s, flags);
+	assert_ok(iova_quarantine_create(s->space, &config, &q));
+	for (uint64_t pfn = 40; pfn >= 20; pfn -= 20) {
+		assert_ok(iova_quarantine_begin(q));
+		assert_ok(iova_quarantine_put(q, pfn * PAGE, 4 * PAGE));
+	}
+	assert_ok(iova_check(s->space, test_print, &s->said));
+	return &q->ring;
+}
+
+static void what_waits_and_something_else(void **state)
+{
+	static const struct {
+		uint64_t pfn, length; /* of the range that waited at 40 */
+		const char *verdict;
+	} cases[] = {
+		{ 4, 4, "0x4000-0x7fff: quarantined outside the aperture" },
+		{ 78, 4, "0x4e000-0x51fff: quarantined outside the aperture" },
+		{ 22, 4, "0x16000-0x19fff: quarantined twice" },
+		{ 70, 4, "0x46000-0x49fff: quarantined and free" },
+		{ 57, 4, "0x39000-0x3cfff: quarantined and free" },
+		{ 44, 4, "0x2c000-0x2ffff: quarantined and live" },
+		{ 48, 2, "0x30000-0x31fff: quarantined and live" }, /* TRACKED: the ledger has nothing there */
+	};
+	struct subject s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		waiting_open(&s, IOVA_SPACE_TRACKED)->entry[0].span =
+			(struct iova_span){ cases[i].pfn, cases[i].length };
+		subject_seen(&s, cases[i].verdict);
+	}
+	waiting_open(&s, IOVA_SPACE_CHECKED)->entry[0].span.start = 44;
+	subject_seen(&s, "0x2c000-0x2ffff: quarantined and live");
+}
+
+static void what_waits_is_miscounted(void **state)
+{
+	struct iova_quarantine_ring *ring;
+	struct iova_spantree_path path;
+	struct subject s;
+
+	(void)state;
+	waiting_open(&s, IOVA_SPACE_TRACKED);
+	assert_true(iova_ledger_find(s.space, 60, &path));
+	iova_spantree_extra(&s.space->ledger, &path)[IOVA_LEDGER_GUARD] |= IOVA_LEDGER_WAITS;
+	subject_seen(&s, "ledger: quarantined ranges are miscounted");
+	waiting_open(&s, 0);
+	s.space->quarantine.covered++;
+	subject_seen(&s, "quarantine: what reservations cover is miscounted");
+	waiting_open(&s, 0);
+	s.space->quarantine.covered_granules++;
+	subject_seen(&s, "quarantine: what reservations cover is miscounted");
+	waiting_open(&s, IOVA_SPACE_CHECKED)->total++;
+	subject_seen(&s, "quarantine: the lengths are miscounted");
+	waiting_open(&s, 0)->completed = 1;
+	subject_seen(&s, "quarantine: a sync has completed that has not started");
+	waiting_open(&s, 0)->entry[1].stamp = 2;
+	subject_seen(&s, "quarantine: a stamp falls, or is of no sync");
+	ring = waiting_open(&s, 0);
+	ring->started = 1;
+	ring->entry[0].stamp = 2;
+	subject_seen(&s, "quarantine: a stamp falls, or is of no sync");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_trees),	cmocka_unit_test(free_and_something_else),
-		cmocka_unit_test(counts),	cmocka_unit_test(live_and_something_else),
-		cmocka_unit_test(what_is_lost), cmocka_unit_test(reservations),
+		cmocka_unit_test(the_trees),
+		cmocka_unit_test(free_and_something_else),
+		cmocka_unit_test(counts),
+		cmocka_unit_test(live_and_something_else),
+		cmocka_unit_test(what_is_lost),
+		cmocka_unit_test(reservations),
 		cmocka_unit_test(stocks),
+		cmocka_unit_test(what_waits_and_something_else),
+		cmocka_unit_test(what_waits_is_miscounted),
 	};
 
 	return SUITE_RUN("check", tests);

@@ -237,6 +237,40 @@ static void allocations_at_every_fill(void **state)
 	world_close(&w);
 }
 
+/* The same where freed ranges are cached: they are taken back before it is NOMEM. */
+static void allocations_beside_cached_ranges(void **state)
+{
+	struct iova_space_config config;
+	struct world w;
+
+	(void)state;
+	test_memory_init(&w.memory);
+	config = test_config(0, GIB(1) - 1, 0, &w.memory);
+	config.cache_granules = 0;
+	assert_ok(iova_space_create(&config, &w.space));
+	for (size_t round = 0; round < 20; round++) {
+		struct iova_stats stats = { .struct_size = sizeof(stats) };
+		uint64_t iova;
+		int rc = 0;
+
+		iova_space_trim(w.space);
+		assert_ok(iova_alloc(w.space, PAGE, 0, UINT64_MAX, &iova));
+		assert_ok(iova_free(w.space, iova, PAGE));
+		assert_ok(iova_stats_get(w.space, &stats));
+		assert_int_equal(stats.cached_granules, 1);
+		test_memory_fail(&w.memory, 1, false);
+		for (size_t i = 0; i < 1000 && !rc; i++)
+			rc = iova_alloc(w.space, 2 * PAGE, 4 * PAGE, UINT64_MAX, &iova);
+		test_memory_fail(&w.memory, 0, false);
+		assert_rc(rc, IOVA_ERR_NOMEM);
+		assert_ok(iova_check(w.space, NULL, NULL));
+		assert_ok(iova_stats_get(w.space, &stats));
+		assert_int_equal(stats.cached_granules, 0);
+		assert_ok(iova_alloc(w.space, 2 * PAGE, 4 * PAGE, UINT64_MAX, &iova));
+	}
+	world_close(&w);
+}
+
 static void create_with_failing_memory(void **state)
 {
 	static const uint32_t flags[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED, IOVA_SPACE_ATOMIC };
@@ -433,6 +467,19 @@ static void restore_failing(const struct test_text *text, uint32_t flags, int mo
 	assert_true(n > 1);
 }
 
+/* Thirty of the live ranges wait. */
+static void put_every_second(struct world *w)
+{
+	struct iova_quarantine_config config = { .struct_size = sizeof(config) };
+	struct iova_quarantine *q;
+
+	assert_ok(iova_quarantine_create(w->space, &config, &q));
+	for (size_t i = 0; i < 60; i += 2) {
+		assert_ok(iova_quarantine_begin(q));
+		assert_ok(iova_quarantine_put(q, w->iovas[i], PAGE));
+	}
+}
+
 static void restore_with_failing_reader_and_memory(void **state)
 {
 	static const uint32_t flags[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED };
@@ -445,6 +492,7 @@ static void restore_with_failing_reader_and_memory(void **state)
 
 		/* Owners come back as NULL with a number in the origin: none here. */
 		world_open(&w, flags[k], 60, 0);
+		put_every_second(&w);
 		assert_ok(iova_save(w.space, test_write, &text));
 		saved = test_state(w.space);
 		for (int mode = 0; mode < 3; mode++)
@@ -461,6 +509,7 @@ int main(void)
 		cmocka_unit_test(create_with_failing_memory),
 		cmocka_unit_test(every_function_with_failing_memory),
 		cmocka_unit_test(allocations_at_every_fill),
+		cmocka_unit_test(allocations_beside_cached_ranges),
 		cmocka_unit_test(free_when_memory_has_run_out),
 		cmocka_unit_test(what_needs_no_memory),
 		cmocka_unit_test(save_with_a_failing_writer),

@@ -197,17 +197,25 @@ static void round_trips_of_random_states(void **state)
 
 /* ---- damage ---- */
 
-/* A tracked space with two reservations, a guard and three live ranges. */
+/* A tracked space with two reservations, a guard, three live ranges and two that wait. */
 static struct iova_space *subject(uint32_t flags, struct test_text *saved)
 {
 	struct iova_space_config config = test_config(0x100000, 0x1fffff, flags, NULL);
 	struct iova_resv msi = test_resv(0x110000, 0x117fff, IOVA_RESV_MSI, &owners[0]);
 	struct iova_resv all = test_resv(0x118000, 0x118fff, IOVA_RESV_POLICY, &owners[1]);
+	struct iova_quarantine_config entries = { .struct_size = sizeof(entries), .entries = 2 };
 	struct iova_constraints c = test_constraints(PAGE);
+	struct iova_quarantine *quarantine;
 	struct iova_space *space;
 	uint64_t iova;
 
 	assert_ok(iova_space_create(&config, &space));
+	assert_ok(iova_quarantine_create(space, &entries, &quarantine));
+	for (iova = 0x102000; iova <= 0x112000; iova += 0x10000) { /* one will be reserved */
+		assert_ok(iova_alloc_at(space, iova, 0x2000, NULL));
+		assert_ok(iova_quarantine_begin(quarantine));
+		assert_ok(iova_quarantine_put(quarantine, iova, 0x2000));
+	}
 	assert_ok(iova_reserve(space, &msi));
 	assert_ok(iova_reserve(space, &all));
 	assert_ok(iova_alloc_at(space, 0x180000, 0x3000, NULL));
@@ -390,6 +398,15 @@ static void put_live(struct test_text *text, uint64_t start, uint64_t last, uint
 	put(text, guard, 8);
 }
 
+static void put_waiting(struct test_text *text, uint32_t argument, uint64_t start, uint64_t last, uint64_t guard)
+{
+	put(text, 3, 4);
+	put(text, argument, 4);
+	put(text, start, 8);
+	put(text, last, 8);
+	put(text, guard, 8);
+}
+
 static void put_ranges(struct test_text *text, uint32_t count, char byte)
 {
 	put(text, 4, 4);
@@ -483,6 +500,42 @@ static void nonsense_in_reservations(void **state)
 	put_resv(&text, IOVA_RESV_MSI, 0x110000, 0x110fff, 0);
 	put_live(&text, 0x10f000, 0x110fff, 0);
 	assert_rc(sealed(&text, IOVA_SPACE_CHECKED), IOVA_ERR_CORRUPT);
+	test_text_free(&text);
+}
+
+static void nonsense_in_what_waits(void **state)
+{
+	static const struct {
+		uint32_t argument;
+		uint64_t start, last, guard;
+	} bad[] = { { 1, 0x140000, 0x140fff, 0 },  { 0, 0x102000, 0x101fff, 0 }, { 0, 0x140001, 0x140fff, 0 },
+		    { 0, 0x1ff000, 0x200fff, 0 },  { 0, 0x100000, 0x100fff, 0 }, /* not ascending */
+		    { 0, 0x101000, 0x102fff, 0 },				 /* overlaps a live one */
+		    { 0, 0x103000, 0x103fff, 2 },				 /* its guard over a live one */
+		    { 0, 0x104000, 0x104fff, 0 },				 /* in a guard */
+		    { 0, 0x140000, 0x140fff, MAX } };
+	struct test_text text = { 0 };
+
+	(void)state;
+	put_header(&text, 1, IOVA_SPACE_TRACKED);
+	put_live(&text, 0x101000, 0x101fff, 0);
+	put_waiting(&text, 0, 0x103000, 0x103fff, 1);
+	assert_ok(sealed(&text, IOVA_SPACE_TRACKED));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		put_header(&text, 1, IOVA_SPACE_TRACKED);
+		put_live(&text, 0x101000, 0x101fff, bad[i].start == 0x104000 ? 4 : 0);
+		put_waiting(&text, bad[i].argument, bad[i].start, bad[i].last, bad[i].guard);
+		assert_rc(sealed(&text, IOVA_SPACE_TRACKED), IOVA_ERR_CORRUPT);
+	}
+	put_header(&text, 1, IOVA_SPACE_TRACKED); /* live where one waits */
+	put_waiting(&text, 0, 0x101000, 0x102fff, 0);
+	put_live(&text, 0x102000, 0x103fff, 0);
+	assert_rc(sealed(&text, IOVA_SPACE_TRACKED), IOVA_ERR_CORRUPT);
+	put_header(&text, 1, 0); /* more ranges than what is live can be */
+	put_waiting(&text, 0, 0x101000, 0x102fff, 0);
+	put_live(&text, 0x108000, 0x108fff, 0);
+	put_ranges(&text, 2, 0);
+	assert_rc(sealed(&text, 0), IOVA_ERR_CORRUPT);
 	test_text_free(&text);
 }
 
@@ -651,6 +704,7 @@ int main(void)
 		cmocka_unit_test(nonsense_in_the_header),
 		cmocka_unit_test(nonsense_in_reservations),
 		cmocka_unit_test(nonsense_in_live_ranges),
+		cmocka_unit_test(nonsense_in_what_waits),
 		cmocka_unit_test(nonsense_in_counts_tags_and_ends),
 		cmocka_unit_test(many_reservations_cost_what_they_weigh),
 		cmocka_unit_test(a_snapshot_of_a_restored_space_restores),

@@ -44,6 +44,11 @@ static inline uint64_t iova_port_rseq_look(const struct iova_port_stack *stack, 
 	return word;
 }
 
+static inline void iova_port_stack_word_set(struct iova_port_stack *stack, uint64_t word)
+{
+	__atomic_store_n(&stack->word, word, __ATOMIC_RELEASE);
+}
+
 #else
 #include "port_rseq_none.h"
 #endif
