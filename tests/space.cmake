@@ -34,6 +34,7 @@ iova_space_test(frees space/test_frees.c LIBRARY iova_static)
 iova_space_test(quarantine space/test_quarantine.c)
 iova_space_test(quarantine_corners space/test_quarantine_corners.c)
 iova_space_test(waiting space/test_waiting.c)
+iova_space_test(waiting_threads space/test_waiting_threads.c LIBRARY iova_static)
 
 # Restartable sequences, stopped at each instruction: with the library inside
 # the program and, where there is one, with the shared one.
