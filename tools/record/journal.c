@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ring.h"
 
 #define LINE_BYTES 400 /* no line is so long: thirteen numbers of 20 digits, and words */
@@ -278,14 +279,6 @@ void journal_hole(const struct iova_space *space, const struct iova_extent *exte
 	leave(&visit);
 }
 
-static uint64_t elapsed_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec - ring->begin_ns;
-}
-
 void journal_call(const char *word, const struct iova_space *space, const char *format, ...)
 {
 	char line[LINE_BYTES];
@@ -298,8 +291,8 @@ void journal_call(const char *word, const struct iova_space *space, const char *
 		return;
 	if (!thread_number)
 		thread_number = ++ring->threads;
-	length = snprintf(line, sizeof(line), "%s %" PRIu64 " %" PRIu64 " %" PRIu64 " ", word, elapsed_ns(),
-			  thread_number, number);
+	length = snprintf(line, sizeof(line), "%s %" PRIu64 " %" PRIu64 " %" PRIu64 " ", word,
+			  clock_ns() - ring->begin_ns, thread_number, number);
 	va_start(arguments, format);
 	length += vsnprintf(line + length, sizeof(line) - (size_t)length, format, arguments);
 	va_end(arguments);

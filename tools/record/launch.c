@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "clock.h"
 #include "recording.h"
 #include "ring.h"
 
@@ -71,7 +72,6 @@ static bool find_recorder(char path[PATH_MAX])
 static bool open_ring(struct launch *launch)
 {
 	int fd = memfd_create("iova-record", MFD_CLOEXEC);
-	struct timespec now;
 	void *memory;
 
 	if (fd < 0 || ftruncate(fd, sizeof(struct ring))) {
@@ -84,8 +84,7 @@ static bool open_ring(struct launch *launch)
 		return false;
 	}
 	launch->ring = memory;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	launch->ring->begin_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	launch->ring->begin_ns = clock_ns();
 	snprintf(launch->ring_path, sizeof(launch->ring_path), "/proc/%ld/fd/%d", (long)getpid(), fd);
 	return true;
 }
@@ -229,7 +228,8 @@ static int judge(struct launch *launch, const char *program, int status)
 	if (!launch->failed && end != RING_GOES_ON)
 		fail(launch, ends[end]);
 	else if (!launch->failed && !atomic_load(&ring->owner) && code != CANNOT_RUN)
-		fail(launch, "nothing is recorded: no process made a space of a shared libiova");
+		fail(launch,
+		     "nothing is recorded: no process that the recorder was in made a space of a shared libiova");
 	if (atomic_load(&ring->others))
 		fprintf(stderr, "iova-replay: %s: %u more processes used the library; one alone is recorded\n", program,
 			atomic_load(&ring->others));

@@ -36,7 +36,7 @@ struct ring {
 	/* The launcher writes: */
 	atomic_uint_fast64_t read; /* so many of the bytes are out; never above written */
 	atomic_bool over;	   /* nothing is taken out any more */
-	uint64_t begin_ns;	   /* CLOCK_MONOTONIC; before the program starts */
+	uint64_t begin_ns;	   /* clock_ns(); before the program starts */
 };
 
 #endif

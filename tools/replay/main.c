@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "gzsource.h"
 #include "launch.h"
 #include "options.h"
@@ -15,14 +15,6 @@
 
 #define EXIT_VIOLATION 1
 #define EXIT_NO_RESULT 2
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static bool load(const char *path, struct progress *progress, struct plan *plan)
 {
@@ -104,7 +96,7 @@ static void replay_trace(const struct options *options, const char *path, struct
 {
 	bool wanted = options->progress == OPTIONS_PROGRESS ||
 		      (options->progress == OPTIONS_ON_A_TERMINAL && isatty(STDERR_FILENO));
-	struct progress progress = { .out = wanted ? stderr : NULL, .now_ns = now_ns };
+	struct progress progress = { .out = wanted ? stderr : NULL, .now_ns = clock_ns };
 	struct setting setting = options->setting;
 	struct plan plan;
 	struct report report = { .trace = path, .plan = &plan };

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "clock.h"
 
 static const char no_memory[] = "there is no memory for what the replay writes down";
 
@@ -28,14 +29,6 @@ struct worker {
 	uint64_t begin_ns, end_ns;
 	bool sampling;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void take_ticket(const struct worker *worker, size_t op)
 {
@@ -77,7 +70,7 @@ static void do_free(struct worker *worker, size_t op, size_t range)
 static void do_ops(struct worker *worker, size_t from, size_t to)
 {
 	const uint32_t *ops = worker->run->plan->ops;
-	uint64_t begin = now_ns();
+	uint64_t begin = clock_ns();
 
 	for (size_t i = from; i < to; i++) {
 		if (plan_op_frees(ops[i]))
@@ -85,7 +78,7 @@ static void do_ops(struct worker *worker, size_t from, size_t to)
 		else
 			do_alloc(worker, i, plan_op_range(ops[i]));
 	}
-	worker->log->ns += now_ns() - begin;
+	worker->log->ns += clock_ns() - begin;
 }
 
 static void take_sample(const struct run *run, unsigned number, size_t ops)
@@ -120,7 +113,7 @@ static void *work(void *ctx)
 	if (!pass_gate(worker->run))
 		return NULL;
 	pthread_barrier_wait(&worker->run->start);
-	worker->begin_ns = now_ns();
+	worker->begin_ns = clock_ns();
 	for (unsigned i = 0; i < samples; i++) {
 		size_t until = (size_t)((uint64_t)count * (i + 1) / samples);
 
@@ -129,7 +122,7 @@ static void *work(void *ctx)
 		take_sample(run, i, until);
 	}
 	do_ops(worker, done, count);
-	worker->end_ns = now_ns();
+	worker->end_ns = clock_ns();
 	return NULL;
 }
 

@@ -12,6 +12,7 @@ const char *const report_rules_linux[] = {
 const char *const report_rules_recording[] = {
 	"each call is replayed as it was made, in the space in which it was made",
 	"holes are there from the start; a range that was named may come to lie elsewhere",
+	"the ranges of a batch are allocated one by one; what went into a quarantine is freed",
 	"calls that failed when they were recorded are left out", NULL
 };
 
