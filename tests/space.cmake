@@ -17,6 +17,7 @@ iova_space_test(failnth space/test_failnth.c)
 iova_space_test(placed space/test_placed.c)
 iova_space_test(trim space/test_trim.c)
 iova_space_test(bugs space/test_bugs.c LABELS bugs)
+iova_space_test(bugs_quarantine space/test_bugs_quarantine.c LABELS bugs)
 iova_space_test(steps space/test_steps.c)
 iova_space_test(check space/test_check.c)
 iova_space_test(records space/test_records.c)
@@ -35,6 +36,7 @@ iova_space_test(frees space/test_frees.c LIBRARY iova_static)
 iova_space_test(quarantine space/test_quarantine.c)
 iova_space_test(quarantine_corners space/test_quarantine_corners.c)
 iova_space_test(waiting space/test_waiting.c)
+iova_space_test(waiting_threads space/test_waiting_threads.c LIBRARY iova_static)
 
 # Restartable sequences, stopped at each instruction: with the library inside
 # the program and, where there is one, with the shared one.
