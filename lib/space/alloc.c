@@ -211,14 +211,21 @@ static __attribute__((noinline)) int alloc_slow(struct iova_space *space, uint64
 	return alloc_counted(space, &fit, error, iova);
 }
 
+static __attribute__((noinline)) int alloc_third(struct iova_space *space, uint64_t length, uint64_t align,
+						 uint64_t limit, uint64_t *iova, struct iova_port_slots *slots)
+{
+	if (space->cache.way == IOVA_CACHE_MARKED &&
+	    iova_cache_alloc_marked(&space->cache, slots, length, align, limit, iova))
+		return 0;
+	return alloc_slow(space, length, align, limit, iova);
+}
+
 static __attribute__((noinline)) int alloc_second(struct iova_space *space, uint64_t length, uint64_t align,
 						  uint64_t limit, uint64_t *iova, struct iova_port_slots *slots)
 {
-	if (space->cache.way == IOVA_CACHE_LOCKED &&
-	    iova_cache_alloc_locked(&space->cache, slots, length, align, limit, iova))
-		return 0;
-	if (space->cache.way == IOVA_CACHE_MARKED &&
-	    iova_cache_alloc_marked(&space->cache, slots, length, align, limit, iova))
+	if (space->cache.way != IOVA_CACHE_LOCKED)
+		return alloc_third(space, length, align, limit, iova, slots);
+	if (iova_cache_alloc_locked(&space->cache, slots, length, align, limit, iova))
 		return 0;
 	return alloc_slow(space, length, align, limit, iova);
 }
