@@ -7,6 +7,8 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "space_suite.h"
 
@@ -26,6 +28,7 @@ struct shared {
 	atomic_size_t wrong, left, handed_out, again;
 	atomic_uint_fast64_t syncs;
 	uint64_t rounds, seed;
+	unsigned forks;
 };
 
 static uint64_t tick(struct shared *s)
@@ -139,6 +142,49 @@ static void *hardware(void *ctx)
 	return NULL;
 }
 
+/* The forked child is alone with the space as it was, and with the hardware's memory of
+ * it. The exit status is the number of the first thing that is wrong, or 0. */
+static int child(struct shared *s)
+{
+	struct iova_quarantine_stats counts = { .struct_size = sizeof(counts) };
+	uint64_t iova;
+	int rc;
+
+	if (iova_check(s->space, NULL, NULL))
+		return 1;
+	for (rc = IOVA_ERR_TIMEDOUT; rc == IOVA_ERR_TIMEDOUT;)
+		rc = iova_quarantine_flush(s->q);
+	if (rc || iova_quarantine_stats_get(s->q, &counts) || counts.waiting || counts.refused)
+		return 2;
+	while (!(rc = iova_alloc(s->space, PAGE, 0, MAX, &iova)))
+		if (atomic_load(&s->stale[iova / PAGE]))
+			return 3;
+	if (rc != IOVA_ERR_NOSPC || iova_check(s->space, NULL, NULL))
+		return 4;
+	iova_quarantine_destroy(s->q);
+	iova_space_destroy(s->space);
+	return atomic_load(&s->memory.broken) || atomic_load(&s->wrong) ? 5 : 0;
+}
+
+static void fork_once(struct shared *s)
+{
+	int status = -1;
+	pid_t pid;
+
+	iova_space_fork_prepare(s->space);
+	pid = fork();
+	if (!pid) {
+		alarm(60);
+		iova_space_fork_child(s->space);
+		_exit(child(s));
+	}
+	iova_space_fork_parent(s->space);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void run_threads(struct shared *s)
 {
 	struct thread thread[MAPPERS + HARDWARE];
@@ -149,11 +195,13 @@ static void run_threads(struct shared *s)
 		thread[i] = (struct thread){ s, { s->seed + i } };
 		assert_int_equal(pthread_create(&id[i], NULL, i < MAPPERS ? mapper : hardware, &thread[i]), 0);
 	}
+	for (unsigned n = 0; n < s->forks; n++)
+		fork_once(s);
 	for (size_t i = 0; i < MAPPERS + HARDWARE; i++)
 		assert_int_equal(pthread_join(id[i], NULL), 0);
 }
 
-static void threads_with(uint32_t flags, bool caches, bool syncs)
+static void threads_with(uint32_t flags, bool caches, bool syncs, unsigned forks)
 {
 	struct iova_quarantine_config config = { .struct_size = sizeof(config), .entries = 40 };
 	struct iova_quarantine_stats counts = { .struct_size = sizeof(counts) };
@@ -171,6 +219,7 @@ static void threads_with(uint32_t flags, bool caches, bool syncs)
 	config.ctx = s;
 	s->rounds = test_slow() ? 400 : 4000;
 	s->seed = test_seed();
+	s->forks = forks;
 	assert_ok(iova_space_create(&shape, &s->space));
 	assert_ok(iova_quarantine_create(s->space, &config, &s->q));
 	run_threads(s);
@@ -195,29 +244,38 @@ static void threads_with(uint32_t flags, bool caches, bool syncs)
 static void late_hardware_and_a_plain_space(void **state)
 {
 	(void)state;
-	threads_with(0, false, false);
-	threads_with(0, false, true);
+	threads_with(0, false, false, 0);
+	threads_with(0, false, true, 0);
 }
 
 static void late_hardware_and_caches(void **state)
 {
 	(void)state;
-	threads_with(0, true, false);
-	threads_with(0, true, true);
+	threads_with(0, true, false, 0);
+	threads_with(0, true, true, 0);
 }
 
 static void late_hardware_and_a_checked_space(void **state)
 {
 	(void)state;
-	threads_with(IOVA_SPACE_CHECKED, true, false);
-	threads_with(IOVA_SPACE_CHECKED, true, true);
+	threads_with(IOVA_SPACE_CHECKED, true, false, 0);
+	threads_with(IOVA_SPACE_CHECKED, true, true, 0);
 }
 
 static void late_hardware_and_a_tracked_space(void **state)
 {
 	(void)state;
-	threads_with(IOVA_SPACE_TRACKED, true, false);
-	threads_with(IOVA_SPACE_TRACKED, true, true);
+	threads_with(IOVA_SPACE_TRACKED, true, false, 0);
+	threads_with(IOVA_SPACE_TRACKED, true, true, 0);
+}
+
+static void forks_amid_it_all(void **state)
+{
+	static const uint32_t flags[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		threads_with(flags[i], true, true, test_slow() ? 5 : 40);
 }
 
 int main(void)
@@ -227,6 +285,7 @@ int main(void)
 		cmocka_unit_test(late_hardware_and_caches),
 		cmocka_unit_test(late_hardware_and_a_checked_space),
 		cmocka_unit_test(late_hardware_and_a_tracked_space),
+		cmocka_unit_test(forks_amid_it_all),
 	};
 
 	return SUITE_RUN("waiting_threads", tests);
