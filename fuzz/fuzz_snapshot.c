@@ -5,9 +5,10 @@
  *   raw      the snapshot
  *   records  what follows a good header, the checksum at its end made good
  *   edited   calls on a space, and what is then damaged in its snapshot
+ *   waiting  the same with a quarantine
  *
  * A reader that succeeds must give a sound space, of which every live range can
- * be freed, and which is the same once saved and restored; one that fails must
+ * be freed and every quarantined one flushed, and which is the same once saved and restored; one that fails must
  * leave nothing behind. Neither may hold more memory than it has read pays for.
  */
 #include <inttypes.h>
@@ -19,6 +20,7 @@
 #include "fuzz.h"
 #include "lockstep.h"
 #include "snapshot.h"
+#include "waiting.h"
 
 #define STEPS_MOST 120
 #define EDITS_MOST 6
@@ -172,6 +174,14 @@ static void edit(struct fuzz_input *input, struct test_text *text)
 	}
 }
 
+static void damage(struct fuzz_input *input, struct test_text *text, unsigned edits)
+{
+	while (edits-- && text->size > IOVA_SNAPSHOT_HEADER_BYTES)
+		edit(input, text);
+	if (fuzz_choose(input, 8))
+		make_end(text);
+}
+
 /* A space that was really used, saved, and sometimes damaged. */
 static void make_edited(struct fuzz_input *input, struct iova_space_config *config, struct test_text *text)
 {
@@ -188,10 +198,27 @@ static void make_edited(struct fuzz_input *input, struct iova_space_config *conf
 	if (wrong)
 		fuzz_fail("%s", wrong);
 	config->flags = (uint32_t)fuzz_choose(input, 16);
-	while (edits-- && text->size > IOVA_SNAPSHOT_HEADER_BYTES)
-		edit(input, text);
-	if (fuzz_choose(input, 8))
-		make_end(text);
+	damage(input, text, edits);
+}
+
+/* And one of which something waits. */
+static void make_waiting(struct fuzz_input *input, struct iova_space_config *config, struct test_text *text)
+{
+	unsigned steps = (unsigned)fuzz_choose(input, STEPS_MOST), edits = (unsigned)fuzz_choose(input, EDITS_MOST);
+	struct waiting w;
+	const char *wrong = waiting_open(&w, fuzz_choose, input);
+
+	while (!wrong && steps--)
+		wrong = waiting_step(&w);
+	if (wrong || iova_save(w.space, test_write, text))
+		fuzz_fail("%s: %s", w.call, wrong ? wrong : "iova_save fails");
+	*config = w.config;
+	wrong = waiting_close(&w);
+	if (wrong)
+		fuzz_fail("%s", wrong);
+	if (fuzz_choose(input, 2))
+		config->flags = (uint32_t)fuzz_choose(input, 16);
+	damage(input, text, edits);
 }
 
 /* ---- what must hold ---- */
@@ -249,6 +276,7 @@ static void walk_whole(struct iova_space *space, const struct iova_space_config 
 		fuzz_fail("iova_stats_get fails");
 	if (cover->granules[IOVA_STATE_FREE] != stats.free_granules ||
 	    cover->granules[IOVA_STATE_LIVE] != stats.live_granules ||
+	    cover->granules[IOVA_STATE_QUARANTINED] != stats.quarantined_granules ||
 	    cover->granules[IOVA_STATE_RESERVED] != stats.reserved_granules ||
 	    cover->granules[IOVA_STATE_GUARD] != stats.guard_granules)
 		fuzz_fail("the walk and the statistics differ");
@@ -264,7 +292,7 @@ static void must_print(struct iova_space *space)
 	    iova_dump(space, IOVA_FORMAT_JSON, test_print, &text) || !text.size)
 		fuzz_fail("iova_dump fails");
 	rc = iova_explain(space, &c, test_print, &text);
-	if (rc && rc != IOVA_ERR_NOSPC && rc != IOVA_ERR_NOMEM)
+	if (rc && rc != IOVA_ERR_NOSPC && rc != IOVA_ERR_NOMEM && rc != IOVA_ERR_AGAIN)
 		fuzz_fail("iova_explain returns %d", rc);
 	test_text_free(&text);
 }
@@ -318,6 +346,28 @@ static bool unsayable(const struct iova_segment *segment)
 	return segment->extent.last - segment->extent.start == UINT64_MAX;
 }
 
+static int sync_at_once(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+static void must_flush(struct iova_space *space)
+{
+	struct iova_quarantine_config config = { .struct_size = sizeof(config), .entries = 1, .sync = sync_at_once };
+	struct iova_quarantine_stats stats = { .struct_size = sizeof(stats) };
+	struct iova_quarantine *q;
+	int rc = iova_quarantine_create(space, &config, &q);
+
+	if (rc)
+		fuzz_fail("no quarantine: %d", rc);
+	rc = iova_quarantine_flush(q);
+	if (rc || iova_quarantine_stats_get(q, &stats) || stats.waiting || stats.refused)
+		fuzz_fail("flushed with %d, %" PRIu64 " wait, %" PRIu64 " are refused", rc, stats.waiting,
+			  stats.refused);
+	iova_quarantine_destroy(q);
+}
+
 static void must_become_empty(struct iova_space *space, const struct iova_space_config *config, struct cover *cover)
 {
 	struct iova_stats stats = { .struct_size = sizeof(stats) };
@@ -335,6 +385,8 @@ static void must_become_empty(struct iova_space *space, const struct iova_space_
 				  rc);
 	}
 	must_be_sound(space, "all freed");
+	must_flush(space);
+	must_be_sound(space, "all flushed");
 	if (iova_unreserve_owner(space, NULL, &gone))
 		fuzz_fail("iova_unreserve_owner fails");
 	must_be_sound(space, "nothing reserved");
@@ -364,6 +416,20 @@ static void judge(struct iova_space *space, const struct iova_space_config *conf
 	iova_space_destroy(space);
 }
 
+static void make_text(struct fuzz_input *input, struct iova_space_config *config, struct test_text *text)
+{
+	uint64_t how = fuzz_choose(input, 256);
+
+	if (how >= 240)
+		make_waiting(input, config, text);
+	else if (how % 3 == 0)
+		make_raw(input, config, text);
+	else if (how % 3 == 1)
+		make_records(input, config, text);
+	else
+		make_edited(input, config, text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { data, size, 0 };
@@ -376,16 +442,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_choose_engine(&input);
 	fail = fuzz_choose(&input, 64);
-	switch (fuzz_choose(&input, 3)) {
-	case 0:
-		make_raw(&input, &config, &text);
-		break;
-	case 1:
-		make_records(&input, &config, &text);
-		break;
-	default:
-		make_edited(&input, &config, &text);
-	}
+	make_text(&input, &config, &text);
 	reading.reader = (struct test_reader){ text.data, text.size, 0 };
 	test_memory_init(&reading.memory);
 	test_memory_fail(&reading.memory, fail < 48 ? 0 : fail - 47, false);

@@ -33,20 +33,19 @@ static struct iova_port_slots *shut_slots(struct iova_cache *cache, size_t place
 	return (struct iova_port_slots *)(void *)&cache->shut[place ? 1 : 3];
 }
 
-static enum iova_cache_way way_of(const struct iova_cache *cache, bool marked)
+static enum iova_cache_way way_of(const struct iova_cache *cache)
 {
-	if (marked)
-		return IOVA_CACHE_MARKED;
-	if (cache->percpu.mode == IOVA_PORT_LOCKED)
-		return IOVA_CACHE_LOCKED;
-	return cache->percpu.mode == IOVA_PORT_RSEQ ? IOVA_CACHE_BARE : IOVA_CACHE_OTHER;
+	if (cache->percpu.mode == IOVA_PORT_RSEQ)
+		return cache->marked ? IOVA_CACHE_MARKED : IOVA_CACHE_BARE;
+	return cache->percpu.mode == IOVA_PORT_LOCKED && !cache->marked ? IOVA_CACHE_LOCKED : IOVA_CACHE_OTHER;
 }
 
 void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, bool marked, unsigned shift)
 {
 	memset(cache, 0, sizeof(*cache));
 	iova_port_percpu_init(&cache->percpu, alone, atomic);
-	cache->way = way_of(cache, marked);
+	cache->marked = marked;
+	cache->way = way_of(cache);
 	cache->shift = shift;
 	cache->atomic = atomic;
 	cache->granule = (uint64_t)1 << shift;
@@ -73,7 +72,7 @@ uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint6
 	cache->magazines_most = RANGES_MOST / cache->depth + 2 * cache->percpu.cpus;
 	if (wanted > cache->granules_most)
 		wanted = cache->granules_most;
-	if (cache->way == IOVA_CACHE_MARKED && wanted >= IOVA_MARKS_LENGTHS(cache->shift))
+	if (cache->marked && wanted >= IOVA_MARKS_LENGTHS(cache->shift))
 		wanted = IOVA_MARKS_LENGTHS(cache->shift) ? IOVA_MARKS_LENGTHS(cache->shift) - 1 : 0;
 	return wanted < LENGTHS_MOST ? wanted : LENGTHS_MOST;
 }
@@ -396,7 +395,7 @@ bool iova_cache_alloc_any(const struct iova_cache *cache, uint64_t length, uint6
 	if (!lane || align > lane->gate.align || limit <= lane->gate.last ||
 	    !iova_port_pop(&cache->percpu, &lane->slots, limit - lane->gate.last, iova))
 		return false;
-	if (cache->way == IOVA_CACHE_MARKED)
+	if (cache->marked)
 		iova_marks_live(&cache->marks, *iova, *iova | lane->gate.key);
 	return true;
 }

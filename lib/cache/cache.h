@@ -106,7 +106,7 @@ struct iova_cache_directory {
 #define IOVA_CACHE_GATES      (1u << IOVA_CACHE_GATES_LOG2)
 
 /* How a range is moved between a CPU and the user: by a restartable sequence alone,
- * in a slot that is locked, in either with a mark, or otherwise. */
+ * in a slot that is locked, by a sequence and a mark, or as iova_port_pop does. */
 enum iova_cache_way { IOVA_CACHE_BARE, IOVA_CACHE_LOCKED, IOVA_CACHE_MARKED, IOVA_CACHE_OTHER };
 
 struct iova_cache {
@@ -116,11 +116,12 @@ struct iova_cache {
 	struct iova_port_slots *alloc_slots[IOVA_CACHE_GATES];
 	struct iova_port_slots *free_slots[IOVA_CACHE_GATES];
 	struct iova_cache_directory *directory; /* never NULL */
-	struct iova_marks marks;		/* MARKED */
+	struct iova_marks marks;		/* where marked */
 
 	/* Constant after init. */
 	struct iova_port_percpu percpu;
 	enum iova_cache_way way;
+	bool marked; /* what is kept has a mark */
 	uint64_t granule;
 	unsigned shift; /* of the granule */
 	uint64_t first; /* the aperture's first byte */
@@ -243,7 +244,7 @@ static inline bool iova_cache_alloc_marked(const struct iova_cache *cache, struc
 	uint64_t most;
 
 	if (gate->length != length || gate->align != align || __builtin_sub_overflow(limit, gate->last, &most) ||
-	    !iova_port_pop(&cache->percpu, slots, most, iova))
+	    !iova_port_rseq_pop(&cache->percpu, slots, most, iova))
 		return false;
 	iova_marks_live(&cache->marks, *iova, *iova | gate->key);
 	return true;
@@ -256,11 +257,11 @@ static inline bool iova_cache_free_marked(const struct iova_cache *cache, struct
 
 	*claimed = gate->length == length && !(iova & gate->mask) && iova - gate->first < gate->starts &&
 		   iova_marks_claim(&cache->marks, iova, iova | gate->key);
-	return *claimed && iova_port_push(&cache->percpu, slots, iova);
+	return *claimed && iova_port_rseq_push(&cache->percpu, slots, iova);
 }
 
 /* The same in any way, for whatever a lane of the directory may serve. A range
- * that is pushed was claimed before, where MARKED. */
+ * that is pushed was claimed before, where marked. */
 bool iova_cache_alloc_any(const struct iova_cache *cache, uint64_t length, uint64_t align, uint64_t limit,
 			  uint64_t *iova);
 bool iova_cache_push(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova);

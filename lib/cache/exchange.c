@@ -181,7 +181,7 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 {
 	if (!take_here(cache, lane, natural, most, align, iova))
 		return false;
-	if (cache->way == IOVA_CACHE_MARKED)
+	if (cache->marked)
 		iova_marks_live(&cache->marks, *iova, *iova | lane->gate.key);
 	return true;
 }

@@ -6,7 +6,7 @@
 #define BUCKETS_FIRST 64u /* 4 KiB */
 #define GROWTH	      8u  /* the last has 2 MiB */
 
-_Static_assert(sizeof(struct iova_marks_table) == IOVA_MARKS_WORDS * sizeof(uint64_t), "a bucket is a cache line");
+_Static_assert(sizeof(struct iova_marks_table) == IOVA_MARKS_BUCKET, "a bucket is a cache line");
 
 static uint64_t buckets_of(uint32_t number)
 {
@@ -19,7 +19,7 @@ static uint64_t buckets_of(uint32_t number)
 
 static size_t bytes_of(uint32_t number)
 {
-	return sizeof(struct iova_marks_table) + (size_t)buckets_of(number) * IOVA_MARKS_WORDS * sizeof(uint64_t);
+	return sizeof(struct iova_marks_table) + (size_t)buckets_of(number) * IOVA_MARKS_BUCKET;
 }
 
 size_t iova_marks_table_bytes(const struct iova_marks *marks)
@@ -34,7 +34,7 @@ bool iova_marks_extend(struct iova_marks *marks, void *memory, size_t bytes)
 	if (bytes != iova_marks_table_bytes(marks))
 		return false;
 	memset(memory, 0, bytes);
-	table->mask = buckets_of(marks->count) - 1;
+	table->mask = (buckets_of(marks->count) - 1) * IOVA_MARKS_BUCKET;
 	marks->tables[marks->count] = table;
 	marks->full = false;
 	__atomic_store_n(&marks->count, marks->count + 1, __ATOMIC_RELEASE);
@@ -44,8 +44,7 @@ bool iova_marks_extend(struct iova_marks *marks, void *memory, size_t bytes)
 bool iova_marks_add(struct iova_marks *marks, uint64_t start, uint64_t key)
 {
 	for (uint32_t i = marks->count; i-- > 0;) {
-		struct iova_marks_table *table = marks->tables[i];
-		uint64_t *word = &table->words[iova_marks_bucket(table, start)];
+		uint64_t *word = iova_marks_bucket(marks->tables[i], start);
 
 		for (unsigned j = 0; j < IOVA_MARKS_WORDS; j++, word++) {
 			if (__atomic_load_n(word, __ATOMIC_RELAXED))

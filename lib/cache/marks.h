@@ -31,7 +31,7 @@
 #define IOVA_MARKS_TABLES 4u
 
 struct iova_marks_table {
-	uint64_t mask; /* buckets less one */
+	uint64_t mask; /* of a bucket's offset in bytes */
 	uint64_t rest[IOVA_MARKS_WORDS - 1];
 	uint64_t words[];
 };
@@ -45,23 +45,26 @@ struct iova_marks {
 
 /* A range's key: start is a multiple of the granule, and the granules are fewer than
  * IOVA_MARKS_LENGTHS(shift of the granule). */
-#define IOVA_MARKS_LENGTHS(shift) ((shift) > 2 ? (uint64_t)1 << ((shift) - 2) : 0)
+#define IOVA_MARKS_LENGTHS(shift) ((shift) > 2 ? (uint64_t)1 << ((shift)-2) : 0)
 static inline uint64_t iova_marks_key(uint64_t start, uint64_t granules)
 {
 	return start | granules << 2;
 }
 
-static inline size_t iova_marks_bucket(const struct iova_marks_table *table, uint64_t start)
+#define IOVA_MARKS_BUCKET (IOVA_MARKS_WORDS * sizeof(uint64_t)) /* bytes */
+
+static inline uint64_t *iova_marks_bucket(struct iova_marks_table *table, uint64_t start)
 {
-	return IOVA_MARKS_WORDS * (start * 0x9e3779b97f4a7c15u >> 32 & table->mask);
+	uint64_t offset = start * 0x9e3779b97f4a7c15u >> 26 & table->mask;
+
+	return (uint64_t *)(void *)((char *)table->words + offset);
 }
 
 /* The word of a key; NULL where it has none. */
 static inline uint64_t *iova_marks_find(const struct iova_marks *marks, uint64_t start, uint64_t key)
 {
 	for (uint32_t i = __atomic_load_n(&marks->count, __ATOMIC_ACQUIRE); i-- > 0;) {
-		struct iova_marks_table *table = marks->tables[i];
-		uint64_t *word = &table->words[iova_marks_bucket(table, start)];
+		uint64_t *word = iova_marks_bucket(marks->tables[i], start);
 
 		for (unsigned j = 0; j < IOVA_MARKS_WORDS; j++, word++)
 			if ((__atomic_load_n(word, __ATOMIC_RELAXED) & ~(uint64_t)IOVA_MARK_STATE) == key)

@@ -156,14 +156,15 @@ static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint6
 	}
 }
 
-/* Out of the caches; false where they have nothing that fits. */
+/* Out of the caches; false where they have nothing that fits, or nothing where it is
+ * preferred, when the engine may have that. */
 static bool alloc_cached(struct iova_space *space, const struct iova_fit *fit, uint64_t *iova)
 {
-	uint64_t most = iova_space_bytes_of(space, fit->hi - (fit->length - 1));
-	uint64_t align = iova_space_bytes_of(space, fit->align);
+	uint64_t align = iova_space_bytes_of(space, fit->align), most;
 
-	if (!fit->keeps)
+	if (!fit->keeps || fit->prefer_hi - fit->lo < fit->length - 1)
 		return false;
+	most = iova_space_bytes_of(space, fit->prefer_hi - (fit->length - 1));
 	for (unsigned i = IOVA_CACHE_CLASSES; i-- > 0;) {
 		struct iova_cache_lane *lane = iova_cache_lane_in(&space->cache, fit->length, i, align, most);
 
@@ -211,14 +212,21 @@ static __attribute__((noinline)) int alloc_slow(struct iova_space *space, uint64
 	return alloc_counted(space, &fit, error, iova);
 }
 
+static __attribute__((noinline)) int alloc_third(struct iova_space *space, uint64_t length, uint64_t align,
+						 uint64_t limit, uint64_t *iova, struct iova_port_slots *slots)
+{
+	if (space->cache.way == IOVA_CACHE_MARKED &&
+	    iova_cache_alloc_marked(&space->cache, slots, length, align, limit, iova))
+		return 0;
+	return alloc_slow(space, length, align, limit, iova);
+}
+
 static __attribute__((noinline)) int alloc_second(struct iova_space *space, uint64_t length, uint64_t align,
 						  uint64_t limit, uint64_t *iova, struct iova_port_slots *slots)
 {
-	if (space->cache.way == IOVA_CACHE_LOCKED &&
-	    iova_cache_alloc_locked(&space->cache, slots, length, align, limit, iova))
-		return 0;
-	if (space->cache.way == IOVA_CACHE_MARKED &&
-	    iova_cache_alloc_marked(&space->cache, slots, length, align, limit, iova))
+	if (space->cache.way != IOVA_CACHE_LOCKED)
+		return alloc_third(space, length, align, limit, iova, slots);
+	if (iova_cache_alloc_locked(&space->cache, slots, length, align, limit, iova))
 		return 0;
 	return alloc_slow(space, length, align, limit, iova);
 }

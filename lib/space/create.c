@@ -326,9 +326,12 @@ void iova_space_fork_child(struct iova_space *space)
 {
 	struct iova_quarantine *q = &space->quarantine;
 
-	/* Whoever was at a callback is not here: its sync never completes. */
+	/* Whoever was at a callback is not here: its sync never completes, and who
+	 * waited for that to destroy the quarantine is not here either. */
 	q->running = 0;
 	q->inside = 0;
+	if (q->state == IOVA_QUARANTINE_STOPPING)
+		q->state = IOVA_QUARANTINE_OFF;
 	iova_port_event_init(&q->ended);
 	if (!(space->flags & IOVA_SPACE_UNLOCKED)) {
 		iova_port_lock_reset(&q->lock);

@@ -318,17 +318,25 @@ static __attribute__((noinline)) int free_slow(struct iova_space *space, uint64_
 	return free_to_engine(space, lane, iova, length, claimed);
 }
 
-static __attribute__((noinline)) int free_second(struct iova_space *space, uint64_t iova, uint64_t length,
-						 struct iova_port_slots *slots)
+static __attribute__((noinline)) int free_third(struct iova_space *space, uint64_t iova, uint64_t length,
+						struct iova_port_slots *slots)
 {
 	bool claimed = false;
 
-	if (space->cache.way == IOVA_CACHE_LOCKED && iova_cache_free_locked(&space->cache, slots, iova, length))
-		return 0;
 	if (space->cache.way == IOVA_CACHE_MARKED &&
 	    iova_cache_free_marked(&space->cache, slots, iova, length, &claimed))
 		return 0;
 	return free_slow(space, iova, length, claimed);
+}
+
+static __attribute__((noinline)) int free_second(struct iova_space *space, uint64_t iova, uint64_t length,
+						 struct iova_port_slots *slots)
+{
+	if (space->cache.way != IOVA_CACHE_LOCKED)
+		return free_third(space, iova, length, slots);
+	if (iova_cache_free_locked(&space->cache, slots, iova, length))
+		return 0;
+	return free_slow(space, iova, length, false);
 }
 
 int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)

@@ -116,6 +116,16 @@ static int do_replace(struct world *w)
 	return iova_resv_owner_replace(w->space, &owners[0], w);
 }
 
+static int do_quarantine(struct world *w)
+{
+	struct iova_quarantine_config config = { .struct_size = sizeof(config) };
+	struct iova_quarantine *q = (struct iova_quarantine *)&owners;
+	int rc = iova_quarantine_create(w->space, &config, &q);
+
+	assert_true(!rc || q == (struct iova_quarantine *)&owners);
+	return rc;
+}
+
 static const struct {
 	const char *name;
 	operation_fn call;
@@ -129,6 +139,7 @@ static const struct {
 	{ "reserve", do_reserve, false },
 	{ "reserve_outside", do_reserve_outside, false },
 	{ "resv_owner_replace", do_replace, false },
+	{ "quarantine_create", do_quarantine, false },
 };
 
 /* The nth call and, unless once, all after it fail. True where it never came
@@ -381,6 +392,115 @@ static void what_needs_no_memory(void **state)
 	world_close(&w);
 }
 
+/* ---- a sync that fails ---- */
+
+#define ENTRIES 3
+
+struct syncing {
+	struct world w;
+	struct iova_quarantine *q;
+	size_t syncs, fail_at;
+	uint64_t now;
+	int failed; /* what the last one that failed returned */
+};
+
+static int failing_sync(void *ctx)
+{
+	struct syncing *s = ctx;
+
+	if (++s->syncs != s->fail_at)
+		return 0;
+	s->failed = IOVA_ERR_TIMEDOUT;
+	return s->failed;
+}
+
+static uint64_t syncing_now(void *ctx)
+{
+	return ((struct syncing *)ctx)->now;
+}
+
+static int try_begin(struct syncing *s)
+{
+	return iova_quarantine_begin(s->q);
+}
+
+static int try_flush(struct syncing *s)
+{
+	return iova_quarantine_flush(s->q);
+}
+
+static int try_poll(struct syncing *s)
+{
+	s->now += 50;
+	return iova_quarantine_poll(s->q, NULL);
+}
+
+/* Where its sync fails the call says so and nothing has changed; then it works. */
+static void try_again(struct syncing *s, int (*call)(struct syncing *s))
+{
+	char *before = test_state(s->w.space), *after;
+	int rc;
+
+	s->failed = 0;
+	rc = call(s);
+	assert_rc(rc, s->failed);
+	if (rc) {
+		after = test_state(s->w.space);
+		assert_string_equal(before, after);
+		free(after);
+		assert_ok(iova_check(s->w.space, NULL, NULL));
+		assert_ok(call(s));
+	}
+	free(before);
+}
+
+/* The syncs that a run makes, the nth of which fails. */
+static size_t syncs_of_a_run(uint32_t flags, size_t nth)
+{
+	struct syncing s = { .fail_at = nth };
+	struct iova_quarantine_config config = { .struct_size = sizeof(config),
+						 .entries = ENTRIES,
+						 .sync = failing_sync,
+						 .max_ns = 100,
+						 .now_ns = syncing_now,
+						 .ctx = &s };
+	struct iova_stats stats = { .struct_size = sizeof(stats) };
+
+	world_open(&s.w, flags, 24, 4);
+	assert_ok(iova_quarantine_create(s.w.space, &config, &s.q));
+	test_memory_fail(&s.w.memory, 1, false); /* nothing here asks for any */
+	for (size_t i = 0; i < s.w.live; i++) {
+		try_again(&s, try_begin);
+		assert_ok(iova_quarantine_put(s.q, s.w.iovas[i], PAGE));
+		if (i % 3 == 2)
+			try_again(&s, try_poll);
+		if (i % 7 == 6)
+			try_again(&s, try_flush);
+	}
+	try_again(&s, try_flush);
+	assert_int_equal(atomic_load(&s.w.memory.calls), 0);
+	assert_ok(iova_stats_get(s.w.space, &stats));
+	assert_int_equal(stats.live_granules + stats.quarantined_granules, 0);
+	iova_quarantine_destroy(s.q);
+	world_close(&s.w);
+	return s.syncs;
+}
+
+static void every_sync_fails_once(void **state)
+{
+	static const uint32_t flags[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED,
+					  IOVA_SPACE_TRACKED | IOVA_SPACE_UNLOCKED };
+
+	(void)state;
+	for (size_t f = 0; f < 4; f++) {
+		size_t n = 1;
+
+		while (syncs_of_a_run(flags[f], n) >= n)
+			n++;
+		assert_true(n > 10);
+	}
+}
+
 struct failing {
 	struct test_text text;
 	struct test_reader reader;
@@ -508,6 +628,7 @@ static void restore_with_failing_reader_and_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_sync_fails_once),
 		cmocka_unit_test(create_with_failing_memory),
 		cmocka_unit_test(every_function_with_failing_memory),
 		cmocka_unit_test(allocations_at_every_fill),

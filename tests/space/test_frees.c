@@ -121,7 +121,7 @@ static void *vandalise(void *ctx)
 	struct test_random random = { test_seed() };
 	uint64_t last = (MAX >> 16) - PAGE + 1;
 
-		while (!atomic_load(&v->done)) {
+	while (!atomic_load(&v->done)) {
 		uint64_t iova = last - PAGE * test_below(&random, 256);
 
 		v->hits += !iova_free(v->shared->space, iova, PAGE);

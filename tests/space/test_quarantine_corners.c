@@ -7,6 +7,8 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "sim.h"
 #include "space_suite.h"
@@ -545,6 +547,64 @@ static void an_atomic_space_does_not_wait(void **state)
 	rig_close(&rig);
 }
 
+/* The child's way; its exit status is the number of what went wrong. */
+static int forked(struct rig *rig)
+{
+	struct iova_quarantine_config config = rig_config(rig, 8, 0);
+	struct iova_stats stats = { .struct_size = sizeof(stats) };
+
+	rig->during = NULL;
+	if (iova_quarantine_flush(rig->q) != IOVA_ERR_NODEV)
+		return 1;
+	if (iova_check(rig->space, NULL, NULL) || iova_stats_get(rig->space, &stats) || stats.quarantined_granules != 1)
+		return 2;
+	if (iova_quarantine_create(rig->space, &config, &rig->q))
+		return 3;
+	if (iova_quarantine_flush(rig->q) || iova_stats_get(rig->space, &stats) || stats.quarantined_granules)
+		return 4;
+	iova_quarantine_destroy(rig->q);
+	iova_space_destroy(rig->space);
+	return atomic_load(&rig->memory.blocks) ? 5 : 0;
+}
+
+static int fork_status;
+
+static void fork_amid_destroy(struct rig *rig)
+{
+	pid_t pid;
+
+	other_start(&third, rig, destroy);
+	wait_until_destroy_has_begun(rig);
+	iova_space_fork_prepare(rig->space);
+	pid = fork();
+	if (!pid) {
+		alarm(60);
+		iova_space_fork_child(rig->space);
+		_exit(forked(rig));
+	}
+	iova_space_fork_parent(rig->space);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &fork_status, 0), pid);
+}
+
+/* The child has neither the thread whose sync runs nor the one that destroys. */
+static void a_fork_while_a_sync_is_waited_for(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, IOVA_SPACE_CHECKED, 8, 0);
+	live(&rig, 0, 1);
+	put(&rig, 0, 1);
+	rig.during = fork_amid_destroy;
+	assert_ok(iova_quarantine_flush(rig.q));
+	assert_ok(other_join(&third));
+	assert_true(WIFEXITED(fork_status));
+	assert_int_equal(WEXITSTATUS(fork_status), 0);
+	assert_int_equal(stats_of(&rig).free_granules, GRANULES); /* the parent's way is its own */
+	rig_close(&rig);
+}
+
 /* ---- plain spaces see wrong puts late ---- */
 
 static void what_can_be_no_range_is_seen_at_once(void **state)
@@ -718,6 +778,7 @@ int main(void)
 		cmocka_unit_test(a_failure_is_for_all_who_waited),
 		cmocka_unit_test(destroy_while_a_sync_runs),
 		cmocka_unit_test(destroy_while_the_clock_is_read),
+		cmocka_unit_test(a_fork_while_a_sync_is_waited_for),
 		cmocka_unit_test(an_atomic_space_does_not_wait),
 		cmocka_unit_test(what_can_be_no_range_is_seen_at_once),
 		cmocka_unit_test(more_than_is_taken),

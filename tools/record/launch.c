@@ -231,7 +231,7 @@ static int judge(struct launch *launch, const char *program, int status)
 		fail(launch,
 		     "nothing is recorded: no process that the recorder was in made a space of a shared libiova");
 	if (atomic_load(&ring->others))
-		fprintf(stderr, "iova-replay: %s: %u more processes used the library; one alone is recorded\n", program,
+		fprintf(stderr, "iova-replay: %s: other processes that used the library, not recorded: %u\n", program,
 			atomic_load(&ring->others));
 	return launch->failed && !code ? NO_RECORDING : code;
 }
