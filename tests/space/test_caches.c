@@ -462,10 +462,13 @@ static void constraints_that_a_cache_can_keep(void **state)
 {
 	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
 	struct iova_constraints c = test_constraints(PAGE), preferring = c, other = c;
-	uint64_t high = alloc(space, PAGE, 1, MAX), low = alloc(space, PAGE, 1, GIB(1) - 1);
-	uint64_t hits;
+	uint64_t high, low, hits;
 
 	(void)state;
+	warm(space, PAGE, MAX);
+	warm(space, PAGE, GIB(1) - 1);
+	high = alloc(space, PAGE, 1, MAX);
+	low = alloc(space, PAGE, 1, GIB(1) - 1);
 	preferring.prefer_limit = GIB(2) - 1;
 	other.min = PAGE;
 	assert_ok(iova_free(space, high, PAGE));
