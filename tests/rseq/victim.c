@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -294,8 +295,7 @@ static void audit(void)
 		wrong("memory is left");
 }
 
-/* The suite's handlers would go on with the next case, in this process. */
-static void die_of_signals(void)
+void victim_die_of_signals(void)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 
@@ -308,8 +308,9 @@ static __attribute__((noreturn)) void child(unsigned which)
 	struct iova_space_config config;
 	pthread_t helper;
 
-	die_of_signals();
+	victim_die_of_signals();
 	alarm(SECONDS);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* stopped, it would outlive a test that fails */
 	pin(shared->cpu);
 	test_memory_init(&memory);
 	config = test_config(FIRST, FIRST + PAGE * GRANULES - 1, space_flags[which], &memory);
