@@ -13,6 +13,13 @@
 #define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
 #define ROUNDS	      2u  /* of taking back with the lock let go, before it is kept */
 
+/* What an ATOMIC space has for its caches: up to 8 kinds of ranges, and some 40 bytes
+ * for each live range that is prefilled. */
+#define LANES_AHEAD	  8u
+#define LIVE_PER_LANE	  64u
+#define MAGAZINES_AHEAD	  256u
+#define LIVE_PER_MAGAZINE 16u
+
 /* Memory from the hooks, for which the lock is let go. */
 static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
 {
@@ -51,28 +58,64 @@ static void supply_magazine(struct iova_space *space)
 		iova_cache_blank_magazine(&space->cache, magazine);
 }
 
+static void supply_marks(struct iova_space *space)
+{
+	size_t bytes = iova_marks_table_bytes(&space->cache.marks);
+	void *table = supply_bytes(space, bytes, IOVA_CACHE_LINE);
+
+	if (!table || iova_marks_extend(&space->cache.marks, table, bytes))
+		return;
+	/* Another thread's is there by now. */
+	space->metadata_bytes -= bytes;
+	iova_space_unlock(space);
+	space->memory.free(space->memory.ctx, table, bytes);
+	iova_space_lock(space);
+}
+
+/* What the range would want, or a part of it; true where the hooks were called. */
+static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	struct iova_cache *cache = &space->cache;
+	unsigned needs = iova_cache_needs(cache, iova, length);
+
+	if (cache->directory->room < space->cache_lengths)
+		supply_directory(space);
+	else if (cache->marked && iova_marks_table_bytes(&cache->marks))
+		supply_marks(space);
+	else if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes)
+		supply_lane(space);
+	else if (needs && !cache->blank_magazines)
+		supply_magazine(space);
+	else
+		return false;
+	return true;
+}
+
 /* One step for each allocation that misses, so that none waits for more than one
  * call of the memory hooks. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
-	struct iova_cache *cache = &space->cache;
-	unsigned needs;
+	bool may_ask = !space->placed && !(space->flags & IOVA_SPACE_ATOMIC);
 
-	if (space->placed || space->flags & IOVA_SPACE_ATOMIC)
+	if (!space->cache_lengths || (may_ask && supply_step(space, iova, length) && !space->cache.blank_magazines))
 		return;
-	if (cache->directory->room < space->cache_lengths) {
+	iova_cache_supply(&space->cache, iova, length);
+}
+
+void iova_space_supply_ahead(struct iova_space *space, uint64_t live)
+{
+	uint64_t lanes = 1 + live / LIVE_PER_LANE, magazines = 1 + live / LIVE_PER_MAGAZINE;
+
+	if (!space->cache_lengths)
+		return;
+	if (space->cache.directory->room < space->cache_lengths)
 		supply_directory(space);
-		return;
-	}
-	needs = iova_cache_needs(cache, iova, length);
-	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes) {
+	if (space->cache.marked && !space->cache.marks.count)
+		supply_marks(space);
+	for (; space->lanes_ahead < lanes && space->lanes_ahead < LANES_AHEAD; space->lanes_ahead++)
 		supply_lane(space);
-		return;
-	}
-	if (needs && !cache->blank_magazines)
+	for (; space->magazines_ahead < magazines && space->magazines_ahead < MAGAZINES_AHEAD; space->magazines_ahead++)
 		supply_magazine(space);
-	if (needs)
-		iova_cache_supply(cache, iova, length);
 }
 
 static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)
