@@ -11,6 +11,7 @@
 #define STEP	      16u /* ranges given back under one lock: some microseconds */
 #define RELIEF	      8u  /* given back with one range that a full depot refuses */
 #define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
+#define YOUNG	      64u /* magazines */
 #define ROUNDS	      2u  /* of taking back with the lock let go, before it is kept */
 
 /* Memory from the hooks, for which the lock is let go. */
@@ -35,6 +36,19 @@ static void supply_directory(struct iova_space *space)
 		iova_cache_directory_set(&space->cache, directory, lengths);
 }
 
+static void supply_marks(struct iova_space *space, size_t bytes)
+{
+	void *table = supply_bytes(space, bytes, IOVA_CACHE_LINE);
+
+	if (!table || iova_marks_extend(&space->cache.marks, table, bytes))
+		return;
+	/* Another thread's is there by now. */
+	space->metadata_bytes -= bytes;
+	iova_space_unlock(space);
+	space->memory.free(space->memory.ctx, table, bytes);
+	iova_space_lock(space);
+}
+
 static void supply_lane(struct iova_space *space)
 {
 	void *lane = supply_bytes(space, iova_cache_lane_bytes(&space->cache), IOVA_CACHE_LINE);
@@ -51,23 +65,26 @@ static void supply_magazine(struct iova_space *space)
 		iova_cache_blank_magazine(&space->cache, magazine);
 }
 
-/* One step for each allocation that misses, so that none waits for more than one
- * call of the memory hooks. */
+/* While the space is young each allocation brings all that its range wants; later
+ * one step, so that none waits for more than one call of the memory hooks. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
 	struct iova_cache *cache = &space->cache;
+	bool marked = space->ledgered && space->cache_lengths, young = cache->magazines < YOUNG;
+	size_t marks = marked ? iova_marks_table_bytes(&cache->marks) : 0;
 	unsigned needs;
 
 	if (space->placed || space->flags & IOVA_SPACE_ATOMIC)
 		return;
-	if (cache->directory->room < space->cache_lengths) {
+	if (cache->directory->room < space->cache_lengths)
 		supply_directory(space);
-		return;
-	}
-	needs = iova_cache_needs(cache, iova, length);
+	if (marks)
+		supply_marks(space, marks);
+	needs = marks && !young ? 0 : iova_cache_needs(cache, iova, length);
 	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes) {
 		supply_lane(space);
-		return;
+		if (!young)
+			return;
 	}
 	if (needs && !cache->blank_magazines)
 		supply_magazine(space);
