@@ -156,14 +156,15 @@ static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint6
 	}
 }
 
-/* Out of the caches; false where they have nothing that fits. */
+/* Out of the caches; false where they have nothing that fits, or nothing where it is
+ * preferred, when the engine may have that. */
 static bool alloc_cached(struct iova_space *space, const struct iova_fit *fit, uint64_t *iova)
 {
-	uint64_t most = iova_space_bytes_of(space, fit->hi - (fit->length - 1));
-	uint64_t align = iova_space_bytes_of(space, fit->align);
+	uint64_t align = iova_space_bytes_of(space, fit->align), most;
 
-	if (!fit->keeps)
+	if (!fit->keeps || fit->prefer_hi - fit->lo < fit->length - 1)
 		return false;
+	most = iova_space_bytes_of(space, fit->prefer_hi - (fit->length - 1));
 	for (unsigned i = IOVA_CACHE_CLASSES; i-- > 0;) {
 		struct iova_cache_lane *lane = iova_cache_lane_in(&space->cache, fit->length, i, align, most);
 

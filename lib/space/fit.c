@@ -140,6 +140,8 @@ int iova_fit_constrained(const struct iova_space *space, const struct iova_const
 	if (*why)
 		return IOVA_ERR_NOSPC;
 	fit_derive(fit);
+	fit->keeps = fit->length <= space->cache_lengths && fit->placement == space->placement &&
+		     fit->lo == space->world.start && fit->exact && !fit->phase && !fit->cookie;
 	return 0;
 }
 

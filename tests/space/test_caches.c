@@ -392,9 +392,48 @@ static void nothing_is_missing_while_it_goes_round(void **state)
 	close_space(r.space);
 }
 
+static uint64_t alloc_for(struct iova_space *space, const struct iova_constraints *c)
+{
+	uint64_t iova;
+
+	assert_ok(iova_alloc_constrained(space, c, &iova));
+	return iova;
+}
+
+/* What asks for no more than iova_alloc could is served as that is; a preferred limit
+ * is kept where the cache has nothing below it and the engine has; and what asks for
+ * more goes to the engine. */
+static void constraints_that_a_cache_can_keep(void **state)
+{
+	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
+	struct iova_constraints c = test_constraints(PAGE), preferring = c, other = c;
+	uint64_t high = alloc(space, PAGE, 1, MAX), low = alloc(space, PAGE, 1, GIB(1) - 1);
+	uint64_t hits;
+
+	(void)state;
+	preferring.prefer_limit = GIB(2) - 1;
+	other.min = PAGE;
+	assert_ok(iova_free(space, high, PAGE));
+	assert_int_equal(alloc_for(space, &c), high);
+	assert_ok(iova_free(space, high, PAGE));
+	hits = stats_of(space).cache_hits;
+	assert_int_equal(hits, 1);
+	assert_true(alloc_for(space, &preferring) < GIB(2));
+	assert_true(alloc_for(space, &other) != high);
+	assert_int_equal(stats_of(space).cache_hits, hits);
+	assert_ok(iova_free(space, low, PAGE));
+	assert_int_equal(alloc_for(space, &preferring), low);
+	assert_int_equal(stats_of(space).cache_hits, hits + 1);
+	preferring.length = 2 * PAGE;
+	preferring.prefer_limit = PAGE;
+	assert_true(alloc_for(space, &preferring) > GIB(2)); /* no place of its length below */
+	close_space(space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(constraints_that_a_cache_can_keep),
 		cmocka_unit_test(a_freed_range_comes_back_first),
 		cmocka_unit_test(each_cpu_has_its_own),
 		cmocka_unit_test(what_is_cached_is_never_missing),

@@ -2,6 +2,7 @@
 #include "rangeset.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 struct rangeset_node {
 	struct range range;
@@ -67,10 +68,21 @@ static uint32_t join(struct rangeset_node *nodes, uint32_t left, uint32_t right)
 	return root;
 }
 
-/* xorshift: an order of its own, so that no input can make the tree deep. */
+/* Not 0, which a xorshift never leaves. */
+static uint32_t throw_first(const struct rangeset *set)
+{
+	uint32_t dice;
+
+	if (getentropy(&dice, sizeof(dice)))
+		dice = (uint32_t)((uintptr_t)set->nodes >> 12);
+	return dice ? dice : 1;
+}
+
+/* xorshift, begun where nobody knows: a trace whose maker could tell what comes
+ * would make the tree as deep as it is long. */
 static uint32_t roll(struct rangeset *set)
 {
-	uint32_t dice = set->dice ? set->dice : 2463534242u;
+	uint32_t dice = set->dice ? set->dice : throw_first(set);
 
 	dice ^= dice << 13;
 	dice ^= dice >> 17;
