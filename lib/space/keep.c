@@ -11,6 +11,7 @@
 #define STEP	      16u /* ranges given back under one lock: some microseconds */
 #define RELIEF	      8u  /* given back with one range that a full depot refuses */
 #define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
+#define YOUNG	      64u /* magazines */
 #define ROUNDS	      2u  /* of taking back with the lock let go, before it is kept */
 
 /* What an ATOMIC space has for its caches: up to 8 kinds of ranges, and some 40 bytes
@@ -32,7 +33,8 @@ static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
 	return memory;
 }
 
-static void supply_directory(struct iova_space *space)
+/* Each is false where there is no memory. */
+static bool supply_directory(struct iova_space *space)
 {
 	uint64_t lengths = space->cache_lengths;
 	void *directory = supply_bytes(space, iova_cache_directory_bytes(lengths), IOVA_POOL_ALIGN);
@@ -40,82 +42,85 @@ static void supply_directory(struct iova_space *space)
 	/* Another thread's may be there by now: then this one replaces it. */
 	if (directory)
 		iova_cache_directory_set(&space->cache, directory, lengths);
+	return directory;
 }
 
-static void supply_lane(struct iova_space *space)
-{
-	void *lane = supply_bytes(space, iova_cache_lane_bytes(&space->cache), IOVA_CACHE_LINE);
-
-	if (lane)
-		iova_cache_blank_lane(&space->cache, lane);
-}
-
-static void supply_magazine(struct iova_space *space)
-{
-	void *magazine = supply_bytes(space, iova_cache_magazine_bytes(&space->cache), IOVA_POOL_ALIGN);
-
-	if (magazine)
-		iova_cache_blank_magazine(&space->cache, magazine);
-}
-
-static void supply_marks(struct iova_space *space)
+static bool supply_marks(struct iova_space *space)
 {
 	size_t bytes = iova_marks_table_bytes(&space->cache.marks);
 	void *table = supply_bytes(space, bytes, IOVA_CACHE_LINE);
 
 	if (!table || iova_marks_extend(&space->cache.marks, table, bytes))
-		return;
+		return table;
 	/* Another thread's is there by now. */
 	space->metadata_bytes -= bytes;
 	iova_space_unlock(space);
 	space->memory.free(space->memory.ctx, table, bytes);
 	iova_space_lock(space);
-}
-
-/* What the range would want, or a part of it; true where the hooks were called. */
-static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length)
-{
-	struct iova_cache *cache = &space->cache;
-	unsigned needs = iova_cache_needs(cache, iova, length);
-
-	if (cache->directory->room < space->cache_lengths)
-		supply_directory(space);
-	else if (cache->marked && iova_marks_table_bytes(&cache->marks))
-		supply_marks(space);
-	else if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes)
-		supply_lane(space);
-	else if (needs && !cache->blank_magazines)
-		supply_magazine(space);
-	else
-		return false;
 	return true;
 }
 
-/* One step for each allocation that misses, so that none waits for more than one
- * call of the memory hooks. */
+static bool supply_lane(struct iova_space *space)
+{
+	void *lane = supply_bytes(space, iova_cache_lane_bytes(&space->cache), IOVA_CACHE_LINE);
+
+	if (lane)
+		iova_cache_blank_lane(&space->cache, lane);
+	return lane;
+}
+
+static bool supply_magazine(struct iova_space *space)
+{
+	void *magazine = supply_bytes(space, iova_cache_magazine_bytes(&space->cache), IOVA_POOL_ALIGN);
+
+	if (magazine)
+		iova_cache_blank_magazine(&space->cache, magazine);
+	return magazine;
+}
+
+/* A part of what the range wants; false where nothing is missing, or no memory left. */
+static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	struct iova_cache *cache = &space->cache;
+	unsigned needs;
+
+	if (cache->directory->room < space->cache_lengths)
+		return supply_directory(space);
+	if (cache->marked && iova_marks_table_bytes(&cache->marks))
+		return supply_marks(space);
+	needs = iova_cache_needs(cache, iova, length);
+	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes)
+		return supply_lane(space);
+	return needs && !cache->blank_magazines && supply_magazine(space);
+}
+
+/* While the space is young each allocation brings all that its range wants; later
+ * one step, so that none waits for more than one call of the memory hooks. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
-	bool may_ask = !space->placed && !(space->flags & IOVA_SPACE_ATOMIC);
+	bool more = !space->placed && !(space->flags & IOVA_SPACE_ATOMIC);
 
-	if (!space->cache_lengths || (may_ask && supply_step(space, iova, length) && !space->cache.blank_magazines))
+	if (!space->cache_lengths)
 		return;
+	while (more)
+		more = supply_step(space, iova, length) && space->cache.magazines < YOUNG;
 	iova_cache_supply(&space->cache, iova, length);
 }
 
 void iova_space_supply_ahead(struct iova_space *space, uint64_t live)
 {
 	uint64_t lanes = 1 + live / LIVE_PER_LANE, magazines = 1 + live / LIVE_PER_MAGAZINE;
+	bool more = space->cache_lengths;
 
-	if (!space->cache_lengths)
-		return;
-	if (space->cache.directory->room < space->cache_lengths)
-		supply_directory(space);
-	if (space->cache.marked && !space->cache.marks.count)
-		supply_marks(space);
-	for (; space->lanes_ahead < lanes && space->lanes_ahead < LANES_AHEAD; space->lanes_ahead++)
-		supply_lane(space);
-	for (; space->magazines_ahead < magazines && space->magazines_ahead < MAGAZINES_AHEAD; space->magazines_ahead++)
-		supply_magazine(space);
+	if (more && space->cache.directory->room < space->cache_lengths)
+		more = supply_directory(space);
+	if (more && space->cache.marked && !space->cache.marks.count)
+		more = supply_marks(space);
+	for (; more && space->lanes_ahead < lanes && space->lanes_ahead < LANES_AHEAD; space->lanes_ahead += more)
+		more = supply_lane(space);
+	for (; more && space->magazines_ahead < magazines && space->magazines_ahead < MAGAZINES_AHEAD;
+	     space->magazines_ahead += more)
+		more = supply_magazine(space);
 }
 
 static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)

@@ -38,8 +38,9 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define AHEAD	    8u /* live ranges before the stock is short: more than there are pools */
-#define SPARE_SHIFT 6u /* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
+#define YOUNG	    64u /* live ranges: what they take is little */
+#define AHEAD	    8u	/* live ranges before the stock is short: more than there are pools */
+#define SPARE_SHIFT 6u	/* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
 
 static uint64_t extents_most(uint64_t live, uint64_t extents, uint64_t reservations)
 {
@@ -261,7 +262,8 @@ bool iova_stock_ahead(struct iova_space *space)
 	struct iova_stock need = stock_needed(space, AHEAD, 0, 0), *ahead = &space->stock_ahead;
 	bool done;
 
-	if (stock_suffices(space, &need) || space->live_promised || space->placed || space->flags & IOVA_SPACE_ATOMIC)
+	if (space->taken_ranges < YOUNG || stock_suffices(space, &need) || space->live_promised || space->placed ||
+	    space->flags & IOVA_SPACE_ATOMIC)
 		return false;
 	if (!stock_covers(space, ahead, &need))
 		*ahead = stock_target(space, &need);
