@@ -4,6 +4,7 @@
 
 #include "arith.h"
 #include "assert.h"
+#include "pool.h"
 
 _Static_assert(sizeof(struct iova_cache_magazine) % 8 == 0, "a stack is aligned behind it");
 
@@ -94,8 +95,10 @@ size_t iova_cache_lane_bytes(const struct iova_cache *cache)
 
 size_t iova_cache_magazine_bytes(const struct iova_cache *cache)
 {
-	return sizeof(struct iova_cache_magazine) + offsetof(struct iova_port_stack, values) +
-	       cache->depth * sizeof(uint64_t);
+	/* To lie in lines of its own it is moved: a hook that is malloc is slow
+	 * where it has to align. */
+	return IOVA_CACHE_LINE - IOVA_POOL_ALIGN + sizeof(struct iova_cache_magazine) +
+	       offsetof(struct iova_port_stack, values) + cache->depth * sizeof(uint64_t);
 }
 
 void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths)
@@ -254,7 +257,11 @@ void iova_cache_blank_lane(struct iova_cache *cache, void *memory)
 
 void iova_cache_blank_magazine(struct iova_cache *cache, void *memory)
 {
-	iova_cache_list_add(&cache->blank_magazines, memory);
+	uintptr_t pad = (0 - (uintptr_t)memory) & (IOVA_CACHE_LINE - 1);
+	struct iova_cache_magazine *magazine = (void *)((char *)memory + pad);
+
+	magazine->memory = memory;
+	iova_cache_list_add(&cache->blank_magazines, magazine);
 }
 
 void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length)
@@ -280,7 +287,7 @@ void *iova_cache_remove_empty(struct iova_cache *cache)
 	struct iova_cache_magazine *magazine = NULL;
 
 	if (cache->blank_magazines)
-		return iova_cache_list_take(&cache->blank_magazines);
+		return iova_cache_list_take(&cache->blank_magazines)->memory;
 	for (struct iova_cache_lane *lane = cache->lanes; lane && !magazine; lane = lane->next) {
 		iova_cache_lane_lock(cache, lane);
 		if (lane->empty) {
@@ -291,7 +298,7 @@ void *iova_cache_remove_empty(struct iova_cache *cache)
 		}
 		iova_cache_lane_unlock(cache, lane);
 	}
-	return magazine;
+	return magazine ? magazine->memory : NULL;
 }
 
 /* Any magazine of the lane; none is in a slot. */
@@ -310,10 +317,10 @@ void *iova_cache_remove_any(struct iova_cache *cache, size_t *bytes)
 
 	*bytes = iova_cache_magazine_bytes(cache);
 	if (cache->blank_magazines)
-		return iova_cache_list_take(&cache->blank_magazines);
+		return iova_cache_list_take(&cache->blank_magazines)->memory;
 	magazine = lane ? lane_strip(lane) : NULL;
 	if (magazine)
-		return magazine;
+		return magazine->memory;
 	*bytes = iova_cache_lane_bytes(cache);
 	if (lane) {
 		iova_port_lock_destroy(&lane->lock);

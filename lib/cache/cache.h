@@ -43,7 +43,8 @@ struct iova_cache_magazine {
 	/* order.c's. */
 	struct iova_cache_magazine *heap_next, *heap_child;
 	const struct iova_cache_lane *lane;
-	uint64_t at; /* the lowest value that is not behind the cursor */
+	uint64_t at;  /* the lowest value that is not behind the cursor */
+	void *memory; /* constant: where its memory begins, which is aligned for a pool only */
 };
 
 /* Under the depot lock: what a CPU has besides what its slot points to. */
@@ -290,8 +291,8 @@ uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint6
 
 /* The memory of each part. */
 size_t iova_cache_directory_bytes(uint64_t lengths);
-size_t iova_cache_lane_bytes(const struct iova_cache *cache); /* aligned to IOVA_CACHE_LINE */
-size_t iova_cache_magazine_bytes(const struct iova_cache *cache);
+size_t iova_cache_lane_bytes(const struct iova_cache *cache);	  /* aligned to IOVA_CACHE_LINE */
+size_t iova_cache_magazine_bytes(const struct iova_cache *cache); /* aligned to IOVA_POOL_ALIGN */
 
 /* Owned. From now on so many lengths are served. */
 void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths);

@@ -191,7 +191,7 @@ static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, i
 	else
 		space->allocs++;
 	space->cache_misses += fit->keeps;
-	if (!error && fit->keeps)
+	if (!error && !iova_stock_ahead(space) && fit->keeps)
 		iova_space_supply(space, iova_space_bytes_of(space, pfn), iova_space_bytes_of(space, fit->length));
 	iova_space_unlock(space);
 	if (!error)

@@ -184,6 +184,16 @@ static uint64_t give_parts(struct iova_space *space, struct iova_span span, bool
 	return parts;
 }
 
+/* A plain space's range stays taken, and goes where the next can be had without the
+ * lock; false: it has no place there. */
+static bool keep_plain(struct iova_space *space, struct iova_span span)
+{
+	uint64_t iova = iova_space_bytes_of(space, span.start);
+	struct iova_cache_lane *lane = iova_cache_lane_of(&space->cache, iova, iova_space_bytes_of(space, span.length));
+
+	return lane && (iova_cache_push(&space->cache, lane, iova) || iova_cache_spill(&space->cache, lane, iova));
+}
+
 /* Only now is it seen whether the range could be freed: nothing of it may be free,
  * and there must be records, which only wrong frees leave too few of. */
 static bool give_plain(struct iova_space *space, struct iova_span span)
@@ -195,6 +205,8 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 	if (span.length > space->taken_granules ||
 	    (space->engine.ops->next(&space->engine, span.start, &free) && free.start <= iova_span_last(span)))
 		return false;
+	if (!iova_waiting_reserved(space, span) && keep_plain(space, span))
+		return true;
 	if (extents + parts + 2 * space->resv_count + space->quarantine.covered > space->stock.extents &&
 	    !(parts == 1 && free_has_record(space, span))) {
 		/* What is reserved of it is so from now on, and lost to it. */
@@ -202,6 +214,7 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 		return false;
 	}
 	give_parts(space, span, true);
+	count_out(space, span);
 	return true;
 }
 
@@ -210,22 +223,19 @@ bool iova_space_give_waiting(struct iova_space *space, struct iova_span span)
 	struct iova_span freed = span;
 	struct iova_spantree_path path;
 
-	if (!space->ledgered) {
-		if (!give_plain(space, span))
-			return false;
-	} else {
-		if (space->flags & IOVA_SPACE_TRACKED) {
-			bool found = iova_ledger_find(space, span.start, &path);
-			uint64_t guard = iova_ledger_guard(space, &path);
+	if (!space->ledgered)
+		return give_plain(space, span);
+	if (space->flags & IOVA_SPACE_TRACKED) {
+		bool found = iova_ledger_find(space, span.start, &path);
+		uint64_t guard = iova_ledger_guard(space, &path);
 
-			(void)found;
-			iova_assert(found);
-			freed.start = span.start < guard ? 0 : span.start - guard;
-			freed.length = span.start - freed.start + span.length + guard;
-			iova_spantree_remove(&space->ledger, &path);
-		}
-		iova_space_expose(space, freed);
+		(void)found;
+		iova_assert(found);
+		freed.start = span.start < guard ? 0 : span.start - guard;
+		freed.length = span.start - freed.start + span.length + guard;
+		iova_spantree_remove(&space->ledger, &path);
 	}
+	iova_space_expose(space, freed);
 	count_out(space, span);
 	return true;
 }

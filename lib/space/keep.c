@@ -11,84 +11,85 @@
 #define STEP	      16u /* ranges given back under one lock: some microseconds */
 #define RELIEF	      8u  /* given back with one range that a full depot refuses */
 #define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
+#define YOUNG	      64u /* magazines */
 #define ROUNDS	      2u  /* of taking back with the lock let go, before it is kept */
 
-static void *supply_alloc(struct iova_space *space, size_t bytes, size_t align)
+/* Memory from the hooks, for which the lock is let go. */
+static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
 {
-	return bytes ? space->memory.alloc(space->memory.ctx, bytes, align, 0) : NULL;
-}
-
-/* The lock is let go for the memory hooks. */
-static void supply_blanks(struct iova_space *space, unsigned needs)
-{
-	size_t lane_bytes = needs & IOVA_CACHE_NEEDS_LANE ? iova_cache_lane_bytes(&space->cache) : 0;
-	size_t magazine_bytes = iova_cache_magazine_bytes(&space->cache);
-	void *lane, *magazine;
+	void *memory;
 
 	iova_space_unlock(space);
-	lane = supply_alloc(space, lane_bytes, IOVA_CACHE_LINE);
-	magazine = supply_alloc(space, magazine_bytes, IOVA_CACHE_LINE);
+	memory = space->memory.alloc(space->memory.ctx, bytes, align, 0);
 	iova_space_lock(space);
-	if (lane) {
-		iova_cache_blank_lane(&space->cache, lane);
-		space->metadata_bytes += lane_bytes;
-	}
-	if (magazine) {
-		iova_cache_blank_magazine(&space->cache, magazine);
-		space->metadata_bytes += magazine_bytes;
-	}
+	space->metadata_bytes += memory ? bytes : 0;
+	return memory;
 }
 
 static void supply_directory(struct iova_space *space)
 {
 	uint64_t lengths = space->cache_lengths;
-	size_t bytes = iova_cache_directory_bytes(lengths);
-	void *directory;
+	void *directory = supply_bytes(space, iova_cache_directory_bytes(lengths), IOVA_POOL_ALIGN);
 
-	iova_space_unlock(space);
-	directory = supply_alloc(space, bytes, IOVA_POOL_ALIGN);
-	iova_space_lock(space);
-	if (!directory)
-		return;
 	/* Another thread's may be there by now: then this one replaces it. */
-	iova_cache_directory_set(&space->cache, directory, lengths);
-	space->metadata_bytes += bytes;
+	if (directory)
+		iova_cache_directory_set(&space->cache, directory, lengths);
 }
 
 static void supply_marks(struct iova_space *space, size_t bytes)
 {
-	void *table;
+	void *table = supply_bytes(space, bytes, IOVA_CACHE_LINE);
 
-	iova_space_unlock(space);
-	table = supply_alloc(space, bytes, IOVA_CACHE_LINE);
-	iova_space_lock(space);
-	if (!table)
+	if (!table || iova_marks_extend(&space->cache.marks, table, bytes))
 		return;
-	if (iova_marks_extend(&space->cache.marks, table, bytes)) {
-		space->metadata_bytes += bytes;
-		return;
-	}
 	/* Another thread's is there by now. */
+	space->metadata_bytes -= bytes;
 	iova_space_unlock(space);
 	space->memory.free(space->memory.ctx, table, bytes);
 	iova_space_lock(space);
 }
 
+static void supply_lane(struct iova_space *space)
+{
+	void *lane = supply_bytes(space, iova_cache_lane_bytes(&space->cache), IOVA_CACHE_LINE);
+
+	if (lane)
+		iova_cache_blank_lane(&space->cache, lane);
+}
+
+static void supply_magazine(struct iova_space *space)
+{
+	void *magazine = supply_bytes(space, iova_cache_magazine_bytes(&space->cache), IOVA_POOL_ALIGN);
+
+	if (magazine)
+		iova_cache_blank_magazine(&space->cache, magazine);
+}
+
+/* While the space is young each allocation brings all that its range wants; later
+ * one step, so that none waits for more than one call of the memory hooks. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
+	struct iova_cache *cache = &space->cache;
+	bool marked = space->ledgered && space->cache_lengths, young = cache->magazines < YOUNG;
+	size_t marks = marked ? iova_marks_table_bytes(&cache->marks) : 0;
 	unsigned needs;
 
 	if (space->placed || space->flags & IOVA_SPACE_ATOMIC)
 		return;
-	if (space->cache.directory->room < space->cache_lengths)
+	if (cache->directory->room < space->cache_lengths)
 		supply_directory(space);
-	if (space->ledgered && space->cache_lengths && iova_marks_table_bytes(&space->cache.marks))
-		supply_marks(space, iova_marks_table_bytes(&space->cache.marks));
-	needs = iova_cache_needs(&space->cache, iova, length);
-	if (!needs)
-		return;
-	supply_blanks(space, needs);
-	iova_cache_supply(&space->cache, iova, length);
+	if (marks)
+		supply_marks(space, marks);
+	needs = marks && !young ? 0 : iova_cache_needs(cache, iova, length);
+	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes) {
+		supply_lane(space);
+		if (!young)
+			return;
+	}
+	if (needs && !cache->blank_magazines)
+		supply_magazine(space);
+	if (needs)
+		iova_cache_supply(cache, iova, length);
 }
 
 static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)

@@ -86,6 +86,7 @@ struct iova_space {
 	struct iova_pool resv_pool;	     /* of records, where placed */
 	uint64_t resv_count;
 	struct iova_stock stock;	       /* what the pools suffice for */
+	struct iova_stock stock_ahead;	       /* what iova_stock_ahead brings them to */
 	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
@@ -139,7 +140,12 @@ int iova_struct_write(void *target, size_t first_size, const void *source, size_
 #define IOVA_STOCK_PREFILL (1u << 31)
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags);
 
-/* The same for count reservations that are about to be inserted, linked through
+/* Grows the pools by one slab where a few more live ranges would find them short,
+ * so that no allocation has to wait for all of them; true where it called the
+ * memory hooks, with the lock let go. */
+bool iova_stock_ahead(struct iova_space *space);
+
+/* iova_stock_reserve for count reservations that are about to be inserted, linked through
  * next, with the quarantined ranges that they cover. The index of those is made. */
 int iova_stock_reserve_resv(struct iova_space *space, const struct iova_resv_record *records, uint64_t count,
 			    uint32_t flags);

@@ -38,7 +38,9 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define SPARE_SHIFT 6u /* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
+#define YOUNG	    64u /* live ranges: what they take is little */
+#define AHEAD	    8u	/* live ranges before the stock is short: more than there are pools */
+#define SPARE_SHIFT 6u	/* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
 
 static uint64_t extents_most(uint64_t live, uint64_t extents, uint64_t reservations)
 {
@@ -117,10 +119,15 @@ static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_li
 	return need;
 }
 
+static bool stock_covers(const struct iova_space *space, const struct iova_stock *stock, const struct iova_stock *need)
+{
+	return need->extents <= stock->extents && need->holes <= stock->holes &&
+	       (need->live <= stock->live || !space->ledgered);
+}
+
 static bool stock_suffices(const struct iova_space *space, const struct iova_stock *need)
 {
-	return need->extents <= space->stock.extents && need->holes <= space->stock.holes &&
-	       (need->live <= space->stock.live || !space->ledgered);
+	return stock_covers(space, &space->stock, need);
 }
 
 /* U: reservations with something that is not free behind their last granule. */
@@ -160,6 +167,13 @@ bool iova_stock_allows(struct iova_space *space)
 static uint64_t with_spare(uint64_t have, uint64_t need)
 {
 	return need <= have ? have : need + (need >> SPARE_SHIFT) + IOVA_SPANTREE_LEAF_MIN;
+}
+
+static struct iova_stock stock_target(const struct iova_space *space, const struct iova_stock *need)
+{
+	return (struct iova_stock){ with_spare(space->stock.extents, need->extents),
+				    with_spare(space->stock.live, space->ledgered ? need->live : 0),
+				    with_spare(space->stock.holes, need->holes) };
 }
 
 /* Brings the first pool that is short to the target; *done where none is. The
@@ -236,13 +250,26 @@ static int stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t 
 		 * ATOMIC one an allocation lives on the prefill. */
 		if (space->placed || (space->flags & IOVA_SPACE_ATOMIC && more_live && !(flags & IOVA_STOCK_PREFILL)))
 			return IOVA_ERR_NOMEM;
-		target = (struct iova_stock){ with_spare(space->stock.extents, need.extents),
-					      with_spare(space->stock.live, space->ledgered ? need.live : 0),
-					      with_spare(space->stock.holes, need.holes) };
+		target = stock_target(space, &need);
 		error = stock_grow(space, &target, flags & IOVA_MEMORY_ATOMIC);
 		if (error)
 			return error;
 	}
+}
+
+bool iova_stock_ahead(struct iova_space *space)
+{
+	struct iova_stock need = stock_needed(space, AHEAD, 0, 0), *ahead = &space->stock_ahead;
+	bool done;
+
+	if (space->taken_ranges < YOUNG || stock_suffices(space, &need) || space->live_promised || space->placed ||
+	    space->flags & IOVA_SPACE_ATOMIC)
+		return false;
+	if (!stock_covers(space, ahead, &need))
+		*ahead = stock_target(space, &need);
+	if (!stock_grow_one(space, ahead, 0, &done) && done)
+		stock_raise(&space->stock, ahead);
+	return !done;
 }
 
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags)

@@ -6,8 +6,9 @@
 
 struct iova_pool_slab {
 	struct iova_pool_slab *next, **link; /* link: what points here */
-	void *unused;			     /* items, each linked through its second word */
+	void *unused;			     /* items that were used before, each linked through its second word */
 	size_t items, used;
+	size_t touched; /* items from the first on that were ever used; the others' memory is as it came */
 	bool closed;
 };
 
@@ -55,29 +56,34 @@ void iova_pool_add(struct iova_pool *pool, void *memory, size_t items)
 
 	iova_assert(items && !((uintptr_t)memory % IOVA_POOL_ALIGN));
 	*slab = (struct iova_pool_slab){ .items = items };
-	/* Backwards, so that the first to be taken is the first in memory. */
-	for (size_t i = items; i-- > 0;) {
-		struct unused_item *item = (void *)((char *)memory + SLAB_HEADER + i * pool->item_bytes);
-
-		item->item.slab = slab;
-		item->next = slab->unused;
-		slab->unused = item;
-	}
 	slab_link(&pool->open, slab);
 	pool->items += items;
+}
+
+/* An item that was used before, or else the next that never was. */
+static void *slab_take(struct iova_pool_slab *slab, size_t item_bytes)
+{
+	struct unused_item *item = slab->unused;
+
+	if (item) {
+		slab->unused = item->next;
+	} else {
+		item = (void *)((char *)slab + SLAB_HEADER + slab->touched++ * item_bytes);
+		item->item.slab = slab;
+	}
+	slab->used++;
+	return item;
 }
 
 void *iova_pool_take(struct iova_pool *pool)
 {
 	struct iova_pool_slab *slab = pool->open;
-	struct unused_item *item;
+	void *item;
 
 	iova_assert(slab);
-	item = slab->unused;
-	slab->unused = item->next;
-	slab->used++;
+	item = slab_take(slab, pool->item_bytes);
 	pool->used++;
-	if (!slab->unused) {
+	if (slab->used == slab->items) {
 		slab_unlink(slab);
 		slab_link(&pool->full, slab);
 	}
@@ -89,7 +95,7 @@ void iova_pool_put(struct iova_pool *pool, void *memory)
 	struct unused_item *item = memory;
 	struct iova_pool_slab *slab = item->item.slab;
 
-	if (!slab->closed && !slab->unused) {
+	if (!slab->closed && slab->used == slab->items) {
 		slab_unlink(slab);
 		slab_link(&pool->open, slab);
 	}
@@ -163,12 +169,12 @@ static const char *slabs_check(struct iova_pool_slab *const *link, size_t *items
 {
 	for (; *link; link = &(*link)->next) {
 		const struct iova_pool_slab *slab = *link;
-		size_t unused = 0;
+		size_t unused = 0, untouched = slab->items - slab->touched;
 
 		for (const struct unused_item *item = slab->unused; item; item = item->next)
-			if (item->item.slab != slab || unused++ == slab->items)
+			if (item->item.slab != slab || unused++ == slab->touched)
 				return "a pool's unused item is not of its slab";
-		if (slab->link != link || slab->used + unused != slab->items)
+		if (slab->link != link || slab->used + unused + untouched != slab->items)
 			return "a pool's slab miscounts";
 		*items += slab->items;
 		*used += slab->used;
@@ -188,8 +194,8 @@ const char *iova_pool_check(const struct iova_pool *pool)
 	if (!wrong && (items != pool->items || used != pool->used))
 		wrong = "a pool miscounts its slabs";
 	for (const struct iova_pool_slab *slab = pool->open; slab && !wrong; slab = slab->next)
-		wrong = slab->unused && !slab->closed ? NULL : "a slab among the open ones";
+		wrong = slab->used < slab->items && !slab->closed ? NULL : "a slab among the open ones";
 	for (const struct iova_pool_slab *slab = pool->full; slab && !wrong; slab = slab->next)
-		wrong = !slab->unused && !slab->closed ? NULL : "a slab among the full ones";
+		wrong = slab->used == slab->items && !slab->closed ? NULL : "a slab among the full ones";
 	return wrong;
 }

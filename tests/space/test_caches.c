@@ -54,6 +54,21 @@ static uint64_t alloc(struct iova_space *space, uint64_t length, uint64_t align,
 	return iova;
 }
 
+/* The caches get what they want for such a range in steps, one with each allocation:
+ * so many are needed until the frees of two CPUs are kept. */
+#define STEPS 6u
+
+static void warm(struct iova_space *space, uint64_t length, uint64_t limit)
+{
+	uint64_t iova[STEPS];
+
+	for (unsigned i = 0; i < STEPS; i++)
+		iova[i] = alloc(space, length, 1, limit);
+	for (unsigned i = 0; i < STEPS; i++)
+		assert_ok(iova_free(space, iova[i], length));
+	iova_space_drain(space);
+}
+
 static int add_cached(void *ctx, const struct iova_segment *segment)
 {
 	uint64_t *granules = ctx;
@@ -74,31 +89,67 @@ static uint64_t walked_cached(struct iova_space *space)
 static void a_freed_range_comes_back_first(void **state)
 {
 	struct iova_space *space = open_space(0, MAX >> 16, 0);
-	uint64_t first = alloc(space, PAGE, 1, MAX);
 	struct iova_stats stats;
+	uint64_t first;
 
 	(void)state;
+	warm(space, PAGE, MAX);
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	first = alloc(space, PAGE, 1, MAX);
 	for (unsigned i = 0; i < 10; i++) {
 		assert_ok(iova_free(space, first, PAGE));
 		assert_int_equal(walked_cached(space), 1);
 		assert_int_equal(alloc(space, PAGE - i, 0, MAX), first);
 	}
 	stats = stats_of(space);
-	assert_int_equal(stats.allocs, 11);
-	assert_int_equal(stats.frees, 10);
+	assert_int_equal(stats.allocs, STEPS + 11);
+	assert_int_equal(stats.frees, STEPS + 10);
 	assert_int_equal(stats.cache_hits, 10);
-	assert_int_equal(stats.cache_misses, 1);
+	assert_int_equal(stats.cache_misses, STEPS + 1);
 	assert_int_equal(stats.cached_granules, 0);
+	close_space(space);
+}
+
+/* However much a space lacks, for its records or its caches, an allocation waits for
+ * one call of the hooks at most, when the space has grown to some size. */
+static void an_allocation_asks_for_memory_once(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	struct test_random random = { test_seed() };
+	uint64_t iova[1024] = { 0 }, pages[1024];
+	uint64_t asked = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++) {
+		size_t at = test_below(&random, i < 5000 ? 512 : 1024);
+		uint64_t calls = atomic_load(&memory.calls);
+
+		if (iova[at]) {
+			assert_ok(iova_free(space, iova[at], pages[at] * PAGE));
+			assert_int_equal(atomic_load(&memory.calls), calls);
+		}
+		pages[at] = 1 + test_below(&random, i < 5000 ? 64 : 256);
+		calls = atomic_load(&memory.calls);
+		iova[at] = alloc(space, pages[at] * PAGE, 1, MAX);
+		if (i < 5000)
+			continue;
+		assert_true(atomic_load(&memory.calls) <= calls + 1);
+		asked += atomic_load(&memory.calls) - calls;
+	}
+	assert_true(asked > 100);
 	close_space(space);
 }
 
 static void each_cpu_has_its_own(void **state)
 {
 	struct iova_space *space = open_space(0, MAX >> 16, 0);
-	uint64_t a = alloc(space, PAGE, 1, MAX), b = alloc(space, PAGE, 1, MAX), c;
+	uint64_t a, b, c;
 
 	(void)state;
-	c = alloc(space, PAGE, 1, MAX); /* by now both CPUs' frees find a magazine */
+	warm(space, PAGE, MAX);
+	a = alloc(space, PAGE, 1, MAX);
+	b = alloc(space, PAGE, 1, MAX);
+	c = alloc(space, PAGE, 1, MAX);
 	assert_ok(iova_free(space, a, PAGE));
 	iova_sim_cpu_set(1);
 	alloc(space, PAGE, 1, MAX);
@@ -190,10 +241,15 @@ static void a_failure_below_4_gib_leaves_what_is_above(void **state)
 static void a_limit_finds_what_lies_below(void **state)
 {
 	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
-	uint64_t low = alloc(space, PAGE, 1, UINT32_MAX), lower = alloc(space, PAGE, 1, MIB(16) - 1);
-	uint64_t high = alloc(space, PAGE, 1, MAX), other = alloc(space, PAGE, 1, GIB(1) - 1);
+	uint64_t low, lower, high, other;
 
 	(void)state;
+	warm(space, PAGE, UINT32_MAX);
+	warm(space, PAGE, MAX);
+	low = alloc(space, PAGE, 1, UINT32_MAX);
+	lower = alloc(space, PAGE, 1, MIB(16) - 1);
+	high = alloc(space, PAGE, 1, MAX);
+	other = alloc(space, PAGE, 1, GIB(1) - 1);
 	assert_true(high > UINT32_MAX && low <= UINT32_MAX);
 	assert_ok(iova_free(space, lower, PAGE));
 	assert_ok(iova_free(space, other, PAGE));
@@ -299,9 +355,11 @@ static void wrong_frees_are_dropped_on_their_way_back(void **state)
 {
 	struct iova_space *space = open_space(0, 1024 * PAGE - 1, 0);
 	struct iova_resv resv = test_resv(500 * PAGE, 501 * PAGE - 1, IOVA_RESV_POLICY, NULL);
-	uint64_t iova = alloc(space, PAGE, 1, MAX);
+	uint64_t iova;
 
 	(void)state;
+	warm(space, PAGE, MAX);
+	iova = alloc(space, PAGE, 1, MAX);
 	assert_ok(iova_reserve(space, &resv));
 	assert_ok(iova_free(space, iova, PAGE));
 	assert_ok(iova_free(space, iova, PAGE));
@@ -407,10 +465,13 @@ static void constraints_that_a_cache_can_keep(void **state)
 {
 	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
 	struct iova_constraints c = test_constraints(PAGE), preferring = c, other = c;
-	uint64_t high = alloc(space, PAGE, 1, MAX), low = alloc(space, PAGE, 1, GIB(1) - 1);
-	uint64_t hits;
+	uint64_t high, low, hits;
 
 	(void)state;
+	warm(space, PAGE, MAX);
+	warm(space, PAGE, GIB(1) - 1);
+	high = alloc(space, PAGE, 1, MAX);
+	low = alloc(space, PAGE, 1, GIB(1) - 1);
 	preferring.prefer_limit = GIB(2) - 1;
 	other.min = PAGE;
 	assert_ok(iova_free(space, high, PAGE));
@@ -435,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(constraints_that_a_cache_can_keep),
 		cmocka_unit_test(a_freed_range_comes_back_first),
+		cmocka_unit_test(an_allocation_asks_for_memory_once),
 		cmocka_unit_test(each_cpu_has_its_own),
 		cmocka_unit_test(what_is_cached_is_never_missing),
 		cmocka_unit_test(a_failure_looks_before_it_takes),

@@ -186,7 +186,7 @@ static void the_least_used_slab_is_closed(void **state)
 /* ---- what the check must see ---- */
 
 /* The words that a slab starts with. */
-enum { NEXT, LINK, UNUSED, ITEMS, USED, CLOSED };
+enum { NEXT, LINK, UNUSED, ITEMS, USED, TOUCHED, CLOSED };
 
 struct broken {
 	struct iova_pool pool;
@@ -196,12 +196,17 @@ struct broken {
 
 static void broken_open(struct broken *b)
 {
+	void *item[3];
+
 	iova_pool_init(&b->pool, ITEM);
 	b->full = add(&b->pool, 2);
 	iova_pool_take(&b->pool);
 	iova_pool_take(&b->pool);
 	b->open = add(&b->pool, 3);
-	iova_pool_take(&b->pool);
+	for (unsigned i = 0; i < 3; i++)
+		item[i] = iova_pool_take(&b->pool);
+	iova_pool_put(&b->pool, item[1]);
+	iova_pool_put(&b->pool, item[2]);
 	b->item = b->open[UNUSED];
 	assert_null(iova_pool_check(&b->pool));
 }
@@ -230,6 +235,9 @@ static void the_check_sees_items(void **state)
 	broken_close(&b, "a pool's unused item is not of its slab");
 	broken_open(&b);
 	b.item[1] = NULL; /* one is lost */
+	broken_close(&b, "a pool's slab miscounts");
+	broken_open(&b);
+	b.open[TOUCHED] = (char *)b.open[TOUCHED] - 1; /* one comes twice */
 	broken_close(&b, "a pool's slab miscounts");
 }
 
