@@ -13,6 +13,13 @@
 #define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
 #define YOUNG	      64u /* magazines */
 
+/* What an ATOMIC space has for its caches: up to 8 kinds of ranges, and some 40 bytes
+ * for each live range that is prefilled. */
+#define LANES_AHEAD	  8u
+#define LIVE_PER_LANE	  64u
+#define MAGAZINES_AHEAD	  256u
+#define LIVE_PER_MAGAZINE 16u
+
 /* Memory from the hooks, for which the lock is let go. */
 static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
 {
@@ -25,7 +32,8 @@ static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
 	return memory;
 }
 
-static void supply_directory(struct iova_space *space)
+/* Each is false where there is no memory. */
+static bool supply_directory(struct iova_space *space)
 {
 	uint64_t lengths = space->cache_lengths;
 	void *directory = supply_bytes(space, iova_cache_directory_bytes(lengths), IOVA_POOL_ALIGN);
@@ -33,62 +41,85 @@ static void supply_directory(struct iova_space *space)
 	/* Another thread's may be there by now: then this one replaces it. */
 	if (directory)
 		iova_cache_directory_set(&space->cache, directory, lengths);
+	return directory;
 }
 
-static void supply_marks(struct iova_space *space, size_t bytes)
+static bool supply_marks(struct iova_space *space)
 {
+	size_t bytes = iova_marks_table_bytes(&space->cache.marks);
 	void *table = supply_bytes(space, bytes, IOVA_CACHE_LINE);
 
 	if (!table || iova_marks_extend(&space->cache.marks, table, bytes))
-		return;
+		return table;
 	/* Another thread's is there by now. */
 	space->metadata_bytes -= bytes;
 	iova_space_unlock(space);
 	space->memory.free(space->memory.ctx, table, bytes);
 	iova_space_lock(space);
+	return true;
 }
 
-static void supply_lane(struct iova_space *space)
+static bool supply_lane(struct iova_space *space)
 {
 	void *lane = supply_bytes(space, iova_cache_lane_bytes(&space->cache), IOVA_CACHE_LINE);
 
 	if (lane)
 		iova_cache_blank_lane(&space->cache, lane);
+	return lane;
 }
 
-static void supply_magazine(struct iova_space *space)
+static bool supply_magazine(struct iova_space *space)
 {
 	void *magazine = supply_bytes(space, iova_cache_magazine_bytes(&space->cache), IOVA_POOL_ALIGN);
 
 	if (magazine)
 		iova_cache_blank_magazine(&space->cache, magazine);
+	return magazine;
+}
+
+/* A part of what the range wants; false where nothing is missing, or no memory left. */
+static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	struct iova_cache *cache = &space->cache;
+	unsigned needs;
+
+	if (cache->directory->room < space->cache_lengths)
+		return supply_directory(space);
+	if (cache->marked && iova_marks_table_bytes(&cache->marks))
+		return supply_marks(space);
+	needs = iova_cache_needs(cache, iova, length);
+	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes)
+		return supply_lane(space);
+	return needs && !cache->blank_magazines && supply_magazine(space);
 }
 
 /* While the space is young each allocation brings all that its range wants; later
  * one step, so that none waits for more than one call of the memory hooks. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
-	struct iova_cache *cache = &space->cache;
-	bool marked = space->ledgered && space->cache_lengths, young = cache->magazines < YOUNG;
-	size_t marks = marked ? iova_marks_table_bytes(&cache->marks) : 0;
-	unsigned needs;
+	bool more = !space->placed && !(space->flags & IOVA_SPACE_ATOMIC);
 
-	if (space->placed || space->flags & IOVA_SPACE_ATOMIC)
+	if (!space->cache_lengths)
 		return;
-	if (cache->directory->room < space->cache_lengths)
-		supply_directory(space);
-	if (marks)
-		supply_marks(space, marks);
-	needs = marks && !young ? 0 : iova_cache_needs(cache, iova, length);
-	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes) {
-		supply_lane(space);
-		if (!young)
-			return;
-	}
-	if (needs && !cache->blank_magazines)
-		supply_magazine(space);
-	if (needs)
-		iova_cache_supply(cache, iova, length);
+	while (more)
+		more = supply_step(space, iova, length) && space->cache.magazines < YOUNG;
+	iova_cache_supply(&space->cache, iova, length);
+}
+
+void iova_space_supply_ahead(struct iova_space *space, uint64_t live)
+{
+	uint64_t lanes = 1 + live / LIVE_PER_LANE, magazines = 1 + live / LIVE_PER_MAGAZINE;
+	bool more = space->cache_lengths;
+
+	if (more && space->cache.directory->room < space->cache_lengths)
+		more = supply_directory(space);
+	if (more && space->cache.marked && !space->cache.marks.count)
+		more = supply_marks(space);
+	for (; more && space->lanes_ahead < lanes && space->lanes_ahead < LANES_AHEAD; space->lanes_ahead += more)
+		more = supply_lane(space);
+	for (; more && space->magazines_ahead < magazines && space->magazines_ahead < MAGAZINES_AHEAD;
+	     space->magazines_ahead += more)
+		more = supply_magazine(space);
 }
 
 static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)

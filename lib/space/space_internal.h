@@ -87,6 +87,7 @@ struct iova_space {
 	uint64_t resv_count;
 	struct iova_stock stock;	       /* what the pools suffice for */
 	struct iova_stock stock_ahead;	       /* what iova_stock_ahead brings them to */
+	uint32_t lanes_ahead, magazines_ahead; /* that iova_space_supply_ahead asked for */
 	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
@@ -238,6 +239,9 @@ bool iova_space_give_waiting(struct iova_space *space, struct iova_span span);
 /* Memory for what the range would want to be kept, if this space may ask for
  * some. Releases and takes the lock. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length);
+
+/* The same for an ATOMIC space, which cannot ask for any later. Best effort. */
+void iova_space_supply_ahead(struct iova_space *space, uint64_t live);
 
 /* Gives a taken range back to the engine; false, and nothing changed, where it
  * cannot be one. */

@@ -316,6 +316,8 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 	iova_space_lock(space);
 	if (more < UINT64_MAX >> 4) /* sums of it do not wrap */
 		error = stock_promise(space, space->taken_ranges + more);
+	if (!error && space->flags & IOVA_SPACE_ATOMIC)
+		iova_space_supply_ahead(space, space->live_promised);
 	iova_space_unlock(space);
 	return error;
 }

@@ -568,10 +568,39 @@ static void constraints_that_a_cache_can_keep(void **state)
 	close_space(space);
 }
 
+/* Its caches have what the prefill brought, and never the last record: whatever is
+ * cached, as many can be live as were promised. */
+static void an_atomic_space_keeps_without_asking(void **state)
+{
+	enum { LIVE = 64 };
+	uint64_t iova[LIVE], calls;
+
+	for (unsigned checked = 0; checked < 2; checked++) {
+		struct iova_space *space =
+			open_space(0, MAX >> 16, IOVA_SPACE_ATOMIC | (checked ? IOVA_SPACE_CHECKED : 0));
+
+		assert_ok(iova_space_prefill(space, LIVE));
+		calls = memory.calls;
+		for (unsigned round = 0; round < 4; round++) {
+			for (unsigned i = 0; i < LIVE; i++)
+				iova[i] = alloc(space, (1 + (i + round) % 5) * PAGE, 1, MAX);
+			assert_int_equal(stats_of(space).failures, 0);
+			for (unsigned i = 0; i < LIVE; i++)
+				assert_ok(iova_free(space, iova[i], (1 + (i + round) % 5) * PAGE));
+			assert_true(stats_of(space).cached_granules > 0);
+		}
+		assert_true(stats_of(space).cache_hits > 0);
+		assert_int_equal(memory.calls, calls);
+		close_space(space);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(constraints_that_a_cache_can_keep),
+		cmocka_unit_test(an_atomic_space_keeps_without_asking),
 		cmocka_unit_test(a_freed_range_comes_back_first),
 		cmocka_unit_test(an_allocation_asks_for_memory_once),
 		cmocka_unit_test(each_cpu_has_its_own),
