@@ -12,7 +12,6 @@
 #define RELIEF	      8u  /* given back with one range that a full depot refuses */
 #define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
 #define YOUNG	      64u /* magazines */
-#define ROUNDS	      2u  /* of taking back with the lock let go, before it is kept */
 
 /* What an ATOMIC space has for its caches: up to 8 kinds of ranges, and some 40 bytes
  * for each live range that is prefilled. */
@@ -245,9 +244,9 @@ static bool helpless(struct iova_space *space, const struct iova_fit *fit)
 
 bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round)
 {
-	if (!space->cache.lanes || round > ROUNDS || helpless(space, fit))
+	if (!space->cache.lanes || round > IOVA_RECLAIM_LAST || helpless(space, fit))
 		return false;
-	if (round < ROUNDS)
+	if (round < IOVA_RECLAIM_LAST)
 		drain(space);
 	else
 		iova_space_reclaim_all(space);

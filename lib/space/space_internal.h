@@ -141,6 +141,9 @@ int iova_struct_write(void *target, size_t first_size, const void *source, size_
 #define IOVA_STOCK_PREFILL (1u << 31)
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags);
 
+/* Is there room for more live ranges as it is? Then iova_stock_reserve keeps the lock. */
+bool iova_stock_ready(struct iova_space *space, uint64_t more_live);
+
 /* Grows the pools by one slab where a few more live ranges would find them short,
  * so that no allocation has to wait for all of them; true where it called the
  * memory hooks, with the lock let go. */
@@ -246,7 +249,9 @@ bool iova_space_give_back(struct iova_space *space, struct iova_span span);
 
 /* An allocation found no place for fit, or for NULL no records. Cached ranges
  * may help: takes them back, and is true, where trying again is worth it. The
- * lock is released and taken, but not after the last round. */
+ * lock is released and taken, but not in the last round: what is found behind it,
+ * before the lock is let go, is all that there is. */
+#define IOVA_RECLAIM_LAST 2u
 bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round);
 
 /* Takes back every cached range, or those that meet span, with no gap in the

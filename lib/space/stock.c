@@ -155,13 +155,18 @@ bool iova_stock_holds(struct iova_space *space)
 	       (space->taken_ranges <= space->stock.live || !space->ledgered);
 }
 
+bool iova_stock_ready(struct iova_space *space, uint64_t more_live)
+{
+	struct iova_stock need = stock_needed(space, more_live, 0, 0);
+
+	return more_live <= space->live_most - space->taken_ranges && stock_suffices(space, &need);
+}
+
 bool iova_stock_allows(struct iova_space *space)
 {
-	struct iova_stock need = stock_needed(space, 1, 0, 0);
-
 	if (space->taken_ranges >= space->live_most)
 		return false;
-	return stock_suffices(space, &need) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
+	return iova_stock_ready(space, 1) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
 }
 
 static uint64_t with_spare(uint64_t have, uint64_t need)

@@ -395,6 +395,83 @@ static void an_idle_depot_empties(void **state)
 	close_space(space);
 }
 
+/* Memory hooks under which, with no lock held, the one place that an allocation could
+ * have goes back to the caches. */
+static struct thief {
+	struct iova_space *space;
+	unsigned calls, failing; /* so many fail first; the next one succeeds and steals */
+} thief;
+
+static void *thief_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
+{
+	uint64_t iova[2];
+
+	if (!thief.space)
+		return iova_sim_memory.alloc(ctx, bytes, align, flags);
+	if (++thief.calls <= thief.failing)
+		return NULL;
+	if (thief.calls > thief.failing + 1) /* within the stealing, or behind it */
+		return iova_sim_memory.alloc(ctx, bytes, align, flags);
+	for (unsigned i = 0; i < 2; i++)
+		assert_ok(iova_alloc(thief.space, PAGE, 1, MAX, &iova[i]));
+	for (unsigned i = 0; i < 2; i++)
+		assert_ok(iova_free(thief.space, iova[i], PAGE));
+	return iova_sim_memory.alloc(ctx, bytes, align, flags);
+}
+
+/* A full space with two neighbouring pages cached, and no record more than it needs. */
+static struct iova_space *open_robbed(unsigned failing, uint64_t *first)
+{
+	static struct iova_memory hooks;
+	struct iova_space_config config = test_config(0, 1024 * PAGE - 1, 0, &memory);
+	struct iova_space *space;
+	uint64_t pages[1024];
+
+	iova_sim_reset();
+	hooks = iova_sim_memory;
+	hooks.alloc = thief_alloc;
+	config.cache_granules = 0;
+	config.cache_depth = DEPTH;
+	config.memory = &hooks;
+	thief = (struct thief){ NULL, 0, failing };
+	assert_ok(iova_space_create(&config, &space));
+	for (unsigned i = 0; i < 1024; i++)
+		pages[i] = alloc(space, PAGE, 1, MAX);
+	assert_ok(iova_free(space, pages[8], PAGE));
+	assert_ok(iova_free(space, pages[9], PAGE));
+	iova_space_trim(space);
+	thief.space = space;
+	*first = pages[9];
+	return space;
+}
+
+static void close_robbed(struct iova_space *space)
+{
+	assert_true(thief.calls > thief.failing);
+	assert_ok(iova_check(space, NULL, NULL));
+	iova_space_destroy(space);
+	thief.space = NULL;
+}
+
+/* Records that come only when everything has been taken back, and a place that is
+ * cached again while they come: it is found all the same. */
+static void a_place_that_is_cached_again_is_found(void **state)
+{
+	uint64_t first, iova;
+	struct iova_space *space = open_robbed(3, &first); /* one for each round before the verdict */
+
+	(void)state;
+	assert_int_equal(alloc(space, 2 * PAGE, 1, MAX), first);
+	close_robbed(space);
+	space = open_robbed(1, &first);
+	assert_ok(iova_alloc_batch(space, 2 * PAGE, 1, MAX, &iova, 1));
+	assert_int_equal(iova, first);
+	close_robbed(space);
+	space = open_robbed(1, &first);
+	assert_ok(iova_alloc_at(space, first, 2 * PAGE, NULL));
+	close_robbed(space);
+}
+
 /*
  * As many pages as threads, each of which has one at most, and never waits with it:
  * who wants one finds one, free, cached on any CPU, or on its way between them. They
@@ -537,6 +614,7 @@ int main(void)
 		cmocka_unit_test(what_is_named_takes_back_what_it_meets),
 		cmocka_unit_test(wrong_frees_are_dropped_on_their_way_back),
 		cmocka_unit_test(an_idle_depot_empties),
+		cmocka_unit_test(a_place_that_is_cached_again_is_found),
 		cmocka_unit_test(nothing_is_missing_while_it_goes_round),
 	};
 
