@@ -773,6 +773,8 @@ static void what_is_too_much_to_be_cached_is_free(void **state)
 		assert_ok(iova_check(rig.space, NULL, NULL));
 		for (int i = 0; i < 4000; i++)
 			assert_ok(iova_alloc_at(rig.space, iova[i], PAGE, NULL));
+		for (int i = 0; i < 4000; i++)
+			assert_ok(iova_free(rig.space, iova[i], PAGE));
 		rig_close(&rig);
 	}
 }
