@@ -100,6 +100,76 @@ class FifoWorkload : public Workload
 	int errors = 0;
 };
 
+int no_hardware(void *)
+{
+	return 0;
+}
+
+/* W2q: the oldest of a ring is put into a quarantine, a new one takes its place. What
+ * fills the quarantine is flushed as one, by a sync that costs nothing. */
+class QuarantineWorkload : public Workload
+{
+      public:
+	QuarantineWorkload(const Options &options, uint32_t flags)
+	    : space(space_create(options, IOVA_PLACE_DEFAULT, flags, nullptr)), live(count)
+	{
+		iova_quarantine_config config = {};
+
+		config.struct_size = sizeof(config);
+		config.entries = count;
+		config.sync = no_hardware;
+		errors |= iova_quarantine_create(space.get(), &config, &quarantine);
+		for (Range &range : live)
+			replace(range);
+		check();
+	}
+
+	void run(size_t pairs) override
+	{
+		while (pairs--) {
+			errors |= iova_quarantine_begin(quarantine);
+			errors |= iova_quarantine_put(quarantine, live[oldest].start(), granule);
+			replace(live[oldest]);
+			if (++oldest == live.size())
+				oldest = 0;
+		}
+		check();
+	}
+	Shape shape() override
+	{
+		errors |= iova_quarantine_flush(quarantine);
+		check();
+		return shape_of(space.get(), live);
+	}
+	void verify(const std::string &name) override
+	{
+		space_verify(space.get(), name);
+	}
+
+      private:
+	static constexpr uint32_t count = 256;
+
+	void replace(Range &range)
+	{
+		uint64_t iova = 0;
+
+		errors |= iova_alloc(space.get(), granule, granule, no_limit, &iova);
+		range = Range(iova, 1);
+	}
+
+	void check() const
+	{
+		if (errors)
+			die("W2q: an allocation, a put or a flush failed");
+	}
+
+	Space space;
+	iova_quarantine *quarantine = nullptr;
+	std::vector<Range> live;
+	size_t oldest = 0;
+	int errors = 0;
+};
+
 /* W3u, W3a, W3s. */
 class ExchangeWorkload : public Workload
 {
@@ -269,6 +339,9 @@ std::vector<WorkloadEntry> workload_list(const Options &options)
 		{ "W1 CHECKED", 500000, true, false, "empty", maker<CycleWorkload>(false, IOVA_SPACE_CHECKED) },
 		{ "W2/256", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{ 256 }) },
 		{ "W2/4096", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{ 4096 }) },
+		{ "W2q/256", 300000, true, false, "a ring, and as many that wait", maker<QuarantineWorkload>(0u) },
+		{ "W2q/256 CHECKED", 300000, true, false, "a ring, and as many that wait",
+		  maker<QuarantineWorkload>(IOVA_SPACE_CHECKED) },
 	};
 	auto exchange = [&](const char *name, size_t pairs, bool quick, size_t count, uint64_t longest, bool aligned) {
 		list.push_back({ name, pairs, quick, false, "exchanged 3 times over",

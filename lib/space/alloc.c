@@ -147,10 +147,16 @@ static int no_place(struct iova_space *space, const struct iova_fit *fit)
 static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
 {
 	for (unsigned round = 0;; round++) {
-		int error = iova_stock_reserve(space, 1, 0, 0);
+		bool kept = iova_stock_ready(space, 1);
+		int error = kept ? 0 : iova_stock_reserve(space, 1, 0, 0);
 
 		if (!error && alloc_found(space, fit, pfn))
 			return 0;
+		/* Where the lock was let go for records, what the last round took
+		 * back may have been allocated and cached again: that would be no
+		 * NOSPC. It happens again only when the records were not enough. */
+		if (!error && !kept && round > IOVA_RECLAIM_LAST)
+			round = IOVA_RECLAIM_LAST;
 		if (!iova_space_reclaim(space, error ? NULL : fit, round))
 			return error ? error : no_place(space, fit);
 	}
@@ -284,6 +290,20 @@ static int batch_try(struct iova_space *space, struct iova_fit *fit, uint64_t *i
 	return error;
 }
 
+/* The same, cached ranges taken back where that may help: as in alloc_fit the verdict
+ * is that of a try that let the lock go nowhere. */
+static int batch_take(struct iova_space *space, struct iova_fit *fit, uint64_t *iovas, size_t count)
+{
+	for (bool reclaimed = false;; reclaimed = true) {
+		bool kept = iova_stock_ready(space, count);
+		int error = batch_try(space, fit, iovas, count);
+
+		if (!error || !space->cache.lanes || (reclaimed && (kept || error != IOVA_ERR_NOSPC)))
+			return error;
+		iova_space_reclaim_all(space);
+	}
+}
+
 int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iovas,
 		     size_t count)
 {
@@ -300,11 +320,7 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 		error = IOVA_ERR_NOSPC;
 	iova_space_lock(space);
 	if (!error) {
-		error = batch_try(space, &fit, iovas, count);
-		if (error && space->cache.lanes) {
-			iova_space_reclaim_all(space);
-			error = batch_try(space, &fit, iovas, count);
-		}
+		error = batch_take(space, &fit, iovas, count);
 		if (error == IOVA_ERR_NOSPC)
 			error = iova_open_fits_batch(space, &fit, count) ? IOVA_ERR_AGAIN : IOVA_ERR_NOSPC;
 	}
@@ -330,6 +346,20 @@ static int alloc_at(struct iova_space *space, struct iova_span span, void *cooki
 	return 0;
 }
 
+/* The same, cached ranges taken back where they are in the way, as in batch_take. */
+static int take_at(struct iova_space *space, struct iova_span span, void *cookie)
+{
+	for (bool reclaimed = false;; reclaimed = true) {
+		bool kept = iova_stock_ready(space, 1);
+		int error = alloc_at(space, span, cookie);
+
+		if ((error != IOVA_ERR_ADDRINUSE && error != IOVA_ERR_NOMEM) ||
+		    (reclaimed && (kept || error == IOVA_ERR_NOMEM)))
+			return error;
+		iova_space_reclaim_span(space, error == IOVA_ERR_NOMEM ? space->world : span);
+	}
+}
+
 int iova_alloc_at(struct iova_space *space, uint64_t iova, uint64_t length, void *cookie)
 {
 	struct iova_span span = { iova >> space->shift, 0 };
@@ -344,11 +374,7 @@ int iova_alloc_at(struct iova_space *space, uint64_t iova, uint64_t length, void
 	    !iova_span_contains(space->world, iova_span_last(span)))
 		return IOVA_ERR_OVERFLOW;
 	iova_space_lock(space);
-	error = alloc_at(space, span, cookie);
-	if (error == IOVA_ERR_ADDRINUSE || error == IOVA_ERR_NOMEM) {
-		iova_space_reclaim_span(space, error == IOVA_ERR_NOMEM ? space->world : span);
-		error = alloc_at(space, span, cookie);
-	}
+	error = take_at(space, span, cookie);
 	if (error)
 		space->failures++;
 	else

@@ -8,10 +8,18 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define STEP	      16u /* ranges given back under one lock: some microseconds */
-#define RELIEF	      8u  /* given back with one range that a full depot refuses */
-#define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
-#define ROUNDS	      2u  /* of taking back with the lock let go, before it is kept */
+#define STEP		16u /* ranges given back under one lock: some microseconds */
+#define RELIEF		8u  /* given back with one range that a full depot refuses */
+#define IDLE_INTERVAL	64u /* frees to the engine between two looks at an idle lane */
+#define LENGTHS_DEFAULT 512u
+#define YOUNG		64u /* magazines */
+
+/* What an ATOMIC space has for its caches: up to 8 kinds of ranges, and some 40 bytes
+ * for each live range that is prefilled. */
+#define LANES_AHEAD	  8u
+#define LIVE_PER_LANE	  64u
+#define MAGAZINES_AHEAD	  256u
+#define LIVE_PER_MAGAZINE 16u
 
 /* Memory from the hooks, for which the lock is let go. */
 static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
@@ -25,7 +33,8 @@ static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
 	return memory;
 }
 
-static void supply_directory(struct iova_space *space)
+/* Each is false where there is no memory. */
+static bool supply_directory(struct iova_space *space)
 {
 	uint64_t lengths = space->cache_lengths;
 	void *directory = supply_bytes(space, iova_cache_directory_bytes(lengths), IOVA_POOL_ALIGN);
@@ -33,46 +42,85 @@ static void supply_directory(struct iova_space *space)
 	/* Another thread's may be there by now: then this one replaces it. */
 	if (directory)
 		iova_cache_directory_set(&space->cache, directory, lengths);
+	return directory;
 }
 
-static void supply_lane(struct iova_space *space)
+static bool supply_marks(struct iova_space *space)
+{
+	size_t bytes = iova_marks_table_bytes(&space->cache.marks);
+	void *table = supply_bytes(space, bytes, IOVA_CACHE_LINE);
+
+	if (!table || iova_marks_extend(&space->cache.marks, table, bytes))
+		return table;
+	/* Another thread's is there by now. */
+	space->metadata_bytes -= bytes;
+	iova_space_unlock(space);
+	space->memory.free(space->memory.ctx, table, bytes);
+	iova_space_lock(space);
+	return true;
+}
+
+static bool supply_lane(struct iova_space *space)
 {
 	void *lane = supply_bytes(space, iova_cache_lane_bytes(&space->cache), IOVA_CACHE_LINE);
 
 	if (lane)
 		iova_cache_blank_lane(&space->cache, lane);
+	return lane;
 }
 
-static void supply_magazine(struct iova_space *space)
+static bool supply_magazine(struct iova_space *space)
 {
 	void *magazine = supply_bytes(space, iova_cache_magazine_bytes(&space->cache), IOVA_POOL_ALIGN);
 
 	if (magazine)
 		iova_cache_blank_magazine(&space->cache, magazine);
+	return magazine;
 }
 
-/* One step for each allocation that misses, so that none waits for more than one
- * call of the memory hooks. */
-void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
+/* A part of what the range wants; false where nothing is missing, or no memory left. */
+static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length)
 {
 	struct iova_cache *cache = &space->cache;
 	unsigned needs;
 
-	if (space->placed || space->flags & IOVA_SPACE_ATOMIC)
-		return;
-	if (cache->directory->room < space->cache_lengths) {
-		supply_directory(space);
-		return;
-	}
+	if (cache->directory->room < space->cache_lengths)
+		return supply_directory(space);
+	if (cache->marked && iova_marks_table_bytes(&cache->marks))
+		return supply_marks(space);
 	needs = iova_cache_needs(cache, iova, length);
-	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes) {
-		supply_lane(space);
+	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes)
+		return supply_lane(space);
+	return needs && !cache->blank_magazines && supply_magazine(space);
+}
+
+/* While the space is young each allocation brings all that its range wants; later
+ * one step, so that none waits for more than one call of the memory hooks. */
+void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
+{
+	bool more = !space->placed && !(space->flags & IOVA_SPACE_ATOMIC);
+
+	if (!space->cache_lengths)
 		return;
-	}
-	if (needs && !cache->blank_magazines)
-		supply_magazine(space);
-	if (needs)
-		iova_cache_supply(cache, iova, length);
+	while (more)
+		more = supply_step(space, iova, length) && space->cache.magazines < YOUNG;
+	iova_cache_supply(&space->cache, iova, length);
+}
+
+void iova_space_supply_ahead(struct iova_space *space, uint64_t live)
+{
+	uint64_t lanes = 1 + live / LIVE_PER_LANE, magazines = 1 + live / LIVE_PER_MAGAZINE;
+	bool more = space->cache_lengths;
+
+	if (more && space->cache.directory->room < space->cache_lengths)
+		more = supply_directory(space);
+	if (more && space->cache.marked && !space->cache.marks.count)
+		more = supply_marks(space);
+	for (; more && space->lanes_ahead < lanes && space->lanes_ahead < LANES_AHEAD; space->lanes_ahead += more)
+		more = supply_lane(space);
+	for (; more && space->magazines_ahead < magazines && space->magazines_ahead < MAGAZINES_AHEAD;
+	     space->magazines_ahead += more)
+		more = supply_magazine(space);
 }
 
 static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)
@@ -111,6 +159,32 @@ static void drain(struct iova_space *space)
 		iova_space_unlock(space);
 		iova_space_lock(space);
 	}
+}
+
+uint32_t iova_space_cache_lengths(const struct iova_space *space, uint32_t granules)
+{
+	if (granules == IOVA_CACHE_OFF || space->placement == IOVA_PLACE_RANDOM)
+		return 0;
+	return iova_cache_lengths(&space->cache, granules ? granules : LENGTHS_DEFAULT);
+}
+
+int iova_space_cache_set(struct iova_space *space, const struct iova_cache_limits *given)
+{
+	struct iova_cache_limits limits;
+	int error = iova_struct_read(&limits, sizeof(limits), sizeof(limits), given);
+	uint32_t lengths;
+
+	if (error)
+		return error;
+	if (space->placed || space->placement == IOVA_PLACE_RANDOM)
+		return IOVA_ERR_NOTSUP;
+	lengths = iova_space_cache_lengths(space, limits.granules);
+	iova_space_lock(space);
+	__atomic_store_n(&space->cache_lengths, lengths, __ATOMIC_RELAXED);
+	if (iova_cache_limit(&space->cache, lengths, limits.depot_magazines))
+		drain(space);
+	iova_space_unlock(space);
+	return 0;
 }
 
 void iova_space_drain(struct iova_space *space)
@@ -197,9 +271,9 @@ static bool helpless(struct iova_space *space, const struct iova_fit *fit)
 
 bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round)
 {
-	if (!space->cache.lanes || round > ROUNDS || helpless(space, fit))
+	if (!space->cache.lanes || round > IOVA_RECLAIM_LAST || helpless(space, fit))
 		return false;
-	if (round < ROUNDS)
+	if (round < IOVA_RECLAIM_LAST)
 		drain(space);
 	else
 		iova_space_reclaim_all(space);

@@ -72,8 +72,11 @@ struct iova_space {
 	bool placed;   /* in the caller's buffer: live ranges and reservations have a most */
 	uint64_t live_most;
 	struct iova_memory memory;
-	uint64_t cache_lengths; /* that the cache will serve from the first allocation on; 0 = none */
 	struct iova_port_lock lock;
+
+	/* Written under the lock, read without it as a hint: the lengths that the cache
+	 * serves, as soon as it has a directory for them; 0 = none. */
+	uint32_t cache_lengths;
 
 	/* Under the lock. */
 	union {
@@ -87,6 +90,7 @@ struct iova_space {
 	uint64_t resv_count;
 	struct iova_stock stock;	       /* what the pools suffice for */
 	struct iova_stock stock_ahead;	       /* what iova_stock_ahead brings them to */
+	uint32_t lanes_ahead, magazines_ahead; /* that iova_space_supply_ahead asked for */
 	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
@@ -139,6 +143,9 @@ int iova_struct_write(void *target, size_t first_size, const void *source, size_
  * IOVA_STOCK_PREFILL where an ATOMIC space too may call the hooks. */
 #define IOVA_STOCK_PREFILL (1u << 31)
 int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags);
+
+/* Is there room for more live ranges as it is? Then iova_stock_reserve keeps the lock. */
+bool iova_stock_ready(struct iova_space *space, uint64_t more_live);
 
 /* Grows the pools by one slab where a few more live ranges would find them short,
  * so that no allocation has to wait for all of them; true where it called the
@@ -232,9 +239,15 @@ bool iova_space_give_waiting(struct iova_space *space, struct iova_span span);
 
 /* ---- keep.c: the cache in front of the engine ---- */
 
+/* The lengths to be served where the user says granules. */
+uint32_t iova_space_cache_lengths(const struct iova_space *space, uint32_t granules);
+
 /* Memory for what the range would want to be kept, if this space may ask for
  * some. Releases and takes the lock. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length);
+
+/* The same for an ATOMIC space, which cannot ask for any later. Best effort. */
+void iova_space_supply_ahead(struct iova_space *space, uint64_t live);
 
 /* Gives a taken range back to the engine; false, and nothing changed, where it
  * cannot be one. */
@@ -242,7 +255,9 @@ bool iova_space_give_back(struct iova_space *space, struct iova_span span);
 
 /* An allocation found no place for fit, or for NULL no records. Cached ranges
  * may help: takes them back, and is true, where trying again is worth it. The
- * lock is released and taken, but not after the last round. */
+ * lock is released and taken, but not in the last round: what is found behind it,
+ * before the lock is let go, is all that there is. */
+#define IOVA_RECLAIM_LAST 2u
 bool iova_space_reclaim(struct iova_space *space, const struct iova_fit *fit, unsigned round);
 
 /* Takes back every cached range, or those that meet span, with no gap in the

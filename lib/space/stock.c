@@ -38,8 +38,9 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define AHEAD	    8u /* live ranges before the stock is short: more than there are pools */
-#define SPARE_SHIFT 6u /* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
+#define YOUNG	    64u /* live ranges: what they take is little */
+#define AHEAD	    8u	/* live ranges before the stock is short: more than there are pools */
+#define SPARE_SHIFT 6u	/* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
 
 static uint64_t extents_most(uint64_t live, uint64_t extents, uint64_t reservations)
 {
@@ -154,13 +155,18 @@ bool iova_stock_holds(struct iova_space *space)
 	       (space->taken_ranges <= space->stock.live || !space->ledgered);
 }
 
+bool iova_stock_ready(struct iova_space *space, uint64_t more_live)
+{
+	struct iova_stock need = stock_needed(space, more_live, 0, 0);
+
+	return more_live <= space->live_most - space->taken_ranges && stock_suffices(space, &need);
+}
+
 bool iova_stock_allows(struct iova_space *space)
 {
-	struct iova_stock need = stock_needed(space, 1, 0, 0);
-
 	if (space->taken_ranges >= space->live_most)
 		return false;
-	return stock_suffices(space, &need) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
+	return iova_stock_ready(space, 1) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
 }
 
 static uint64_t with_spare(uint64_t have, uint64_t need)
@@ -261,7 +267,8 @@ bool iova_stock_ahead(struct iova_space *space)
 	struct iova_stock need = stock_needed(space, AHEAD, 0, 0), *ahead = &space->stock_ahead;
 	bool done;
 
-	if (stock_suffices(space, &need) || space->live_promised || space->placed || space->flags & IOVA_SPACE_ATOMIC)
+	if (space->taken_ranges < YOUNG || stock_suffices(space, &need) || space->live_promised || space->placed ||
+	    space->flags & IOVA_SPACE_ATOMIC)
 		return false;
 	if (!stock_covers(space, ahead, &need))
 		*ahead = stock_target(space, &need);
@@ -309,6 +316,8 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 	iova_space_lock(space);
 	if (more < UINT64_MAX >> 4) /* sums of it do not wrap */
 		error = stock_promise(space, space->taken_ranges + more);
+	if (!error && space->flags & IOVA_SPACE_ATOMIC)
+		iova_space_supply_ahead(space, space->live_promised);
 	iova_space_unlock(space);
 	return error;
 }

@@ -38,11 +38,13 @@ static struct made *make(bool alone, bool atomic, bool marked, unsigned shift)
 
 	assert_non_null(made);
 	iova_cache_init(cache, alone, atomic, marked, shift);
-	assert_true(iova_cache_plan(cache, world, MOST, 1, 1) <= MOST);
+	iova_cache_plan(cache, world, 1, 1);
+	assert_true(iova_cache_lengths(cache, MOST) <= MOST);
 	iova_cache_directory_set(cache, memory(made, iova_cache_directory_bytes(MOST), IOVA_CACHE_LINE), MOST);
 	for (uint64_t length = 1; length <= 100; length++)
 		for (unsigned i = 0; i < 4; i++) {
-			uint64_t iova = (i & 1 ? (uint64_t)1 << 40 : (uint64_t)1 << 30) + (i & 2 ? 0 : (uint64_t)1 << shift);
+			uint64_t iova =
+				(i & 1 ? (uint64_t)1 << 40 : (uint64_t)1 << 30) + (i & 2 ? 0 : (uint64_t)1 << shift);
 
 			iova_cache_blank_lane(cache, memory(made, iova_cache_lane_bytes(cache), IOVA_CACHE_LINE));
 			iova_cache_blank_magazine(cache,

@@ -111,29 +111,32 @@ static void a_freed_range_comes_back_first(void **state)
 }
 
 /* However much a space lacks, for its records or its caches, an allocation waits for
- * one call of the hooks at most. */
+ * one call of the hooks at most, when the space has grown to some size. */
 static void an_allocation_asks_for_memory_once(void **state)
 {
 	struct iova_space *space = open_space(0, MAX >> 16, 0);
 	struct test_random random = { test_seed() };
-	uint64_t iova[512] = { 0 }, pages[512];
+	uint64_t iova[1024] = { 0 }, pages[1024];
 	uint64_t asked = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < 20000; i++) {
-		size_t at = test_below(&random, 512);
+		size_t at = test_below(&random, i < 5000 ? 512 : 1024);
 		uint64_t calls = atomic_load(&memory.calls);
 
 		if (iova[at]) {
 			assert_ok(iova_free(space, iova[at], pages[at] * PAGE));
 			assert_int_equal(atomic_load(&memory.calls), calls);
 		}
-		pages[at] = 1 + test_below(&random, 8);
+		pages[at] = 1 + test_below(&random, i < 5000 ? 64 : 256);
+		calls = atomic_load(&memory.calls);
 		iova[at] = alloc(space, pages[at] * PAGE, 1, MAX);
+		if (i < 5000)
+			continue;
 		assert_true(atomic_load(&memory.calls) <= calls + 1);
 		asked += atomic_load(&memory.calls) - calls;
 	}
-	assert_true(asked > 20);
+	assert_true(asked > 100);
 	close_space(space);
 }
 
@@ -392,6 +395,192 @@ static void an_idle_depot_empties(void **state)
 	close_space(space);
 }
 
+static void limit(struct iova_space *space, uint32_t granules, uint32_t depot)
+{
+	const struct iova_cache_limits limits = { sizeof(limits), granules, depot };
+
+	assert_ok(iova_space_cache_set(space, &limits));
+}
+
+/* Allocates and frees so many, and says how many granules stay cached. */
+static uint64_t churn(struct iova_space *space, uint64_t length, unsigned count)
+{
+	uint64_t iova[64];
+
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned i = 0; i < count; i++)
+			iova[i] = alloc(space, length, 1, MAX);
+		for (unsigned i = 0; i < count; i++)
+			assert_ok(iova_free(space, iova[i], length));
+	}
+	return stats_of(space).cached_granules;
+}
+
+/* What is cached goes when its length is cached no more, and is kept again later. */
+static void limits_change_while_it_is_used(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t kept, more;
+
+	(void)state;
+	assert_int_equal(churn(space, PAGE, 1), 1);
+	assert_int_equal(churn(space, 2 * PAGE, 1), 3);
+	assert_int_equal(churn(space, 8 * PAGE, 1), 11);
+	limit(space, 2, 2);
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	assert_int_equal(churn(space, 8 * PAGE, 1), 0);
+	assert_int_equal(churn(space, 2 * PAGE, 1), 2);
+	limit(space, IOVA_CACHE_OFF, 2);
+	assert_int_equal(churn(space, PAGE, 1), 0);
+	more = stats_of(space).cache_misses;
+	assert_int_equal(churn(space, PAGE, 1), 0);
+	assert_int_equal(stats_of(space).cache_misses, more); /* it is none where there is no cache */
+	limit(space, 0, 2);
+	assert_int_equal(churn(space, 8 * PAGE, 1), 8);
+	assert_int_equal(churn(space, 100 * PAGE, 1), 108);
+	kept = churn(space, PAGE, 64);
+	limit(space, 0, 8);
+	more = churn(space, PAGE, 64);
+	assert_true(more > kept);
+	limit(space, 0, 2);
+	assert_true(churn(space, PAGE, 64) <= kept);
+	close_space(space);
+}
+
+/* A space that was created without caches has them when it is told so, with longer
+ * lengths each time. */
+static void caches_are_switched_on(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint32_t flags[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_UNLOCKED };
+		struct iova_space_config config = test_config(0, MAX >> 16, flags[i], &memory);
+		struct iova_space *space;
+
+		iova_sim_reset();
+		test_memory_init(&memory);
+		config.cache_granules = IOVA_CACHE_OFF;
+		assert_ok(iova_space_create(&config, &space));
+		assert_int_equal(churn(space, PAGE, 1), 0);
+		limit(space, 1, 0);
+		assert_int_equal(churn(space, PAGE, 1), 1);
+		assert_int_equal(churn(space, 4 * PAGE, 1), 1);
+		limit(space, 4, 0);
+		assert_int_equal(churn(space, 4 * PAGE, 1), 5);
+		limit(space, 3, 0);
+		assert_int_equal(churn(space, 4 * PAGE, 1), 0);
+		close_space(space);
+	}
+	(void)state;
+}
+
+static void wrong_limits(void **state)
+{
+	struct iova_cache_limits limits = { sizeof(limits), 1, 1 };
+	struct {
+		struct iova_cache_limits limits;
+		uint64_t tail;
+	} larger = { { sizeof(larger), 1, 1 }, 1 };
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	struct iova_space_config config = test_config(0, MAX >> 16, 0, &memory);
+	static char buffer[1 << 20];
+
+	(void)state;
+	assert_rc(iova_space_cache_set(space, NULL), IOVA_ERR_INVAL);
+	limits.struct_size--;
+	assert_rc(iova_space_cache_set(space, &limits), IOVA_ERR_INVAL);
+	limits.struct_size++;
+	assert_rc(iova_space_cache_set(space, &larger.limits), IOVA_ERR_NOTSUP);
+	larger.tail = 0;
+	assert_ok(iova_space_cache_set(space, &larger.limits));
+	close_space(space);
+	config.placement = IOVA_PLACE_RANDOM;
+	assert_ok(iova_space_create(&config, &space));
+	assert_rc(iova_space_cache_set(space, &limits), IOVA_ERR_NOTSUP);
+	close_space(space);
+	config.placement = 0;
+	config.memory = NULL;
+	assert_ok(iova_space_place(&config, 10, 0, buffer, sizeof(buffer), &space));
+	assert_rc(iova_space_cache_set(space, &limits), IOVA_ERR_NOTSUP);
+	iova_space_destroy(space);
+}
+
+/* Memory hooks under which, with no lock held, the one place that an allocation could
+ * have goes back to the caches. */
+static struct thief {
+	struct iova_space *space;
+	unsigned calls, failing; /* so many fail first; the next one succeeds and steals */
+} thief;
+
+static void *thief_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
+{
+	uint64_t iova[2];
+
+	if (!thief.space)
+		return iova_sim_memory.alloc(ctx, bytes, align, flags);
+	if (++thief.calls <= thief.failing)
+		return NULL;
+	if (thief.calls > thief.failing + 1) /* within the stealing, or behind it */
+		return iova_sim_memory.alloc(ctx, bytes, align, flags);
+	for (unsigned i = 0; i < 2; i++)
+		assert_ok(iova_alloc(thief.space, PAGE, 1, MAX, &iova[i]));
+	for (unsigned i = 0; i < 2; i++)
+		assert_ok(iova_free(thief.space, iova[i], PAGE));
+	return iova_sim_memory.alloc(ctx, bytes, align, flags);
+}
+
+/* A full space with two neighbouring pages cached, and no record more than it needs. */
+static struct iova_space *open_robbed(unsigned failing, uint64_t *first)
+{
+	static struct iova_memory hooks;
+	struct iova_space_config config = test_config(0, 1024 * PAGE - 1, 0, &memory);
+	struct iova_space *space;
+	uint64_t pages[1024];
+
+	iova_sim_reset();
+	hooks = iova_sim_memory;
+	hooks.alloc = thief_alloc;
+	config.cache_granules = 0;
+	config.cache_depth = DEPTH;
+	config.memory = &hooks;
+	thief = (struct thief){ NULL, 0, failing };
+	assert_ok(iova_space_create(&config, &space));
+	for (unsigned i = 0; i < 1024; i++)
+		pages[i] = alloc(space, PAGE, 1, MAX);
+	assert_ok(iova_free(space, pages[8], PAGE));
+	assert_ok(iova_free(space, pages[9], PAGE));
+	iova_space_trim(space);
+	thief.space = space;
+	*first = pages[9];
+	return space;
+}
+
+static void close_robbed(struct iova_space *space)
+{
+	assert_true(thief.calls > thief.failing);
+	assert_ok(iova_check(space, NULL, NULL));
+	iova_space_destroy(space);
+	thief.space = NULL;
+}
+
+/* Records that come only when everything has been taken back, and a place that is
+ * cached again while they come: it is found all the same. */
+static void a_place_that_is_cached_again_is_found(void **state)
+{
+	uint64_t first, iova;
+	struct iova_space *space = open_robbed(3, &first); /* one for each round before the verdict */
+
+	(void)state;
+	assert_int_equal(alloc(space, 2 * PAGE, 1, MAX), first);
+	close_robbed(space);
+	space = open_robbed(1, &first);
+	assert_ok(iova_alloc_batch(space, 2 * PAGE, 1, MAX, &iova, 1));
+	assert_int_equal(iova, first);
+	close_robbed(space);
+	space = open_robbed(1, &first);
+	assert_ok(iova_alloc_at(space, first, 2 * PAGE, NULL));
+	close_robbed(space);
+}
+
 /*
  * As many pages as threads, each of which has one at most, and never waits with it:
  * who wants one finds one, free, cached on any CPU, or on its way between them. They
@@ -488,10 +677,39 @@ static void constraints_that_a_cache_can_keep(void **state)
 	close_space(space);
 }
 
+/* Its caches have what the prefill brought, and never the last record: whatever is
+ * cached, as many can be live as were promised. */
+static void an_atomic_space_keeps_without_asking(void **state)
+{
+	enum { LIVE = 64 };
+	uint64_t iova[LIVE], calls;
+
+	for (unsigned checked = 0; checked < 2; checked++) {
+		struct iova_space *space =
+			open_space(0, MAX >> 16, IOVA_SPACE_ATOMIC | (checked ? IOVA_SPACE_CHECKED : 0));
+
+		assert_ok(iova_space_prefill(space, LIVE));
+		calls = memory.calls;
+		for (unsigned round = 0; round < 4; round++) {
+			for (unsigned i = 0; i < LIVE; i++)
+				iova[i] = alloc(space, (1 + (i + round) % 5) * PAGE, 1, MAX);
+			assert_int_equal(stats_of(space).failures, 0);
+			for (unsigned i = 0; i < LIVE; i++)
+				assert_ok(iova_free(space, iova[i], (1 + (i + round) % 5) * PAGE));
+			assert_true(stats_of(space).cached_granules > 0);
+		}
+		assert_true(stats_of(space).cache_hits > 0);
+		assert_int_equal(memory.calls, calls);
+		close_space(space);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(constraints_that_a_cache_can_keep),
+		cmocka_unit_test(an_atomic_space_keeps_without_asking),
 		cmocka_unit_test(a_freed_range_comes_back_first),
 		cmocka_unit_test(an_allocation_asks_for_memory_once),
 		cmocka_unit_test(each_cpu_has_its_own),
@@ -505,6 +723,10 @@ int main(void)
 		cmocka_unit_test(what_is_named_takes_back_what_it_meets),
 		cmocka_unit_test(wrong_frees_are_dropped_on_their_way_back),
 		cmocka_unit_test(an_idle_depot_empties),
+		cmocka_unit_test(limits_change_while_it_is_used),
+		cmocka_unit_test(caches_are_switched_on),
+		cmocka_unit_test(wrong_limits),
+		cmocka_unit_test(a_place_that_is_cached_again_is_found),
 		cmocka_unit_test(nothing_is_missing_while_it_goes_round),
 	};
 

@@ -118,23 +118,27 @@ static bool recording(void)
 	return role == RECORDED && !atomic_load(&ring->over) && atomic_load(&ring->end) == RING_GOES_ON;
 }
 
-/* Until there is room for a line: a millisecond now and then, as long as the launcher goes on reading. */
+static bool has_room(uint64_t written)
+{
+	return written + LINE_BYTES - atomic_load(&ring->read) <= RING_BYTES;
+}
+
+/* Until there is room for a line: looks every millisecond, as long as the launcher goes on reading. */
 static bool wait_for_room(uint64_t written)
 {
 	const struct timespec pause = { 0, 1000000 };
-	uint64_t seen = atomic_load(&ring->read), now = seen;
+	uint64_t seen = atomic_load(&ring->read);
 	int state;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	for (unsigned left = RING_PATIENCE_S * 1000; written + LINE_BYTES - now > RING_BYTES && left; left--) {
+	for (unsigned left = RING_PATIENCE_S * 1000; !has_room(written) && left; left--) {
 		nanosleep(&pause, NULL);
-		now = atomic_load(&ring->read);
-		if (now != seen)
+		if (atomic_load(&ring->read) != seen)
 			left = RING_PATIENCE_S * 1000;
-		seen = now;
+		seen = atomic_load(&ring->read);
 	}
 	pthread_setcancelstate(state, NULL);
-	if (written + LINE_BYTES - now <= RING_BYTES)
+	if (has_room(written))
 		return true;
 	atomic_store(&ring->end, RING_NOT_READ);
 	return false;
@@ -145,7 +149,7 @@ static void put(const char *line, size_t length)
 	uint64_t written = atomic_load(&ring->written), at = written % RING_BYTES;
 	size_t first = length;
 
-	if (!wait_for_room(written))
+	if (!has_room(written) && !wait_for_room(written))
 		return;
 	if (first > RING_BYTES - at)
 		first = (size_t)(RING_BYTES - at);

@@ -255,8 +255,10 @@ static trace_fault read_option(int option, const char *text, struct options *opt
 }
 
 /* Options that are right one by one, and not together. */
-static const char *contradiction(const struct options *options)
+static const char *contradiction(const struct options *options, unsigned count)
 {
+	if (options->record && count > 1)
+		return "--record takes no other option";
 	if (!options->arguments[0])
 		return options->record ? "a program is wanted" : "a trace is wanted";
 	if (options->setting.threads > 1 && (options->setting.config.flags & IOVA_SPACE_UNLOCKED))
@@ -267,6 +269,7 @@ static const char *contradiction(const struct options *options)
 enum options_next options_read(int argc, char **argv, struct options *options)
 {
 	const char *wrong;
+	unsigned count = 0;
 	int option, index = 0;
 
 	*options = (struct options){ .engines = { IOVA_ENGINE_RBTREE }, .engine_count = 1 };
@@ -274,6 +277,7 @@ enum options_next options_read(int argc, char **argv, struct options *options)
 	while ((option = getopt_long(argc, argv, "+", forms, &index)) != -1) {
 		trace_fault fault;
 
+		count++;
 		if (option == OPT_HELP) {
 			fputs(usage, stdout);
 			return OPTIONS_DONE;
@@ -287,7 +291,7 @@ enum options_next options_read(int argc, char **argv, struct options *options)
 		}
 	}
 	options->arguments = argv + optind;
-	wrong = contradiction(options);
+	wrong = contradiction(options, count);
 	if (!wrong)
 		return OPTIONS_GO;
 	fprintf(stderr, "iova-replay: %s; --help says more\n", wrong);

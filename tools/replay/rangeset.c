@@ -71,7 +71,7 @@ static uint32_t join(struct rangeset_node *nodes, uint32_t left, uint32_t right)
 /* Not 0, which a xorshift never leaves. */
 static uint32_t throw_first(const struct rangeset *set)
 {
-	uint32_t dice;
+	uint32_t dice = 0;
 
 	if (getentropy(&dice, sizeof(dice)))
 		dice = (uint32_t)((uintptr_t)set->nodes >> 12);
