@@ -24,6 +24,7 @@
 #define DEPTH	 4u
 #define AT_ONCE	 (3 * DEPTH) /* ranges of a kind: past the edge of a magazine, and of its spare */
 #define SOME	 3u
+#define WARM	 4u /* rounds, before the caches have all that they want */
 #define SECONDS	 20u
 
 const char *const deed_names[DEEDS] = { "nothing", "take", "give", "take-give", "drain", "reserve", "look" };
@@ -323,7 +324,8 @@ static __attribute__((noreturn)) void child(unsigned which)
 		_exit(5);
 	while (sem_wait(&shared->done))
 		;
-	work();
+	for (unsigned round = 0; round < WARM; round++)
+		work();
 	sem_post(&shared->done);
 	tracer_traced_me();
 	work();
