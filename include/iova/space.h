@@ -209,6 +209,26 @@ int iova_cookie_set(struct iova_space *space, uint64_t iova, void *cookie);
 /* Caches of every CPU back to the engine. */
 void iova_space_drain(struct iova_space *space);
 
+/*
+ * What a space may cache, changed while it is used: fields of struct
+ * iova_space_config, with the same defaults. What the caches keep goes back to the
+ * engine where one of the limits is less than before, some microseconds at a time,
+ * while others allocate and free; what they keep of a CPU that cannot be reached goes
+ * with a later iova_space_drain. A length that is cached anew gets its memory with
+ * the allocations that follow, in an ATOMIC space with the next iova_space_prefill.
+ * IOVA_CACHE_OFF turns the caches off, another number on again, also where the space
+ * was created without them.
+ *
+ * INVAL, NOTSUP: the struct's size, as everywhere. NOTSUP: a space that has no caches
+ * ever, because it is placed or IOVA_PLACE_RANDOM is its placement.
+ */
+struct iova_cache_limits {
+	size_t struct_size;	  /* sizeof(struct iova_cache_limits) */
+	uint32_t granules;	  /* lengths up to this many granules are cached; 0 = 512; IOVA_CACHE_OFF */
+	uint32_t depot_magazines; /* full magazines kept per class; 0 = the library's choice */
+};
+int iova_space_cache_set(struct iova_space *space, const struct iova_cache_limits *limits);
+
 /* Unused memory back to the hooks; safe while others allocate: records are
  * moved together, a few at a time under the lock. It takes back the promise of
  * iova_space_prefill too. */

@@ -58,8 +58,16 @@ void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, bool mar
 	cache->directory = &cache->none;
 }
 
-uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint64_t wanted, uint32_t depth,
-			 uint32_t depot)
+uint32_t iova_cache_lengths(const struct iova_cache *cache, uint64_t wanted)
+{
+	if (wanted > cache->granules_most)
+		wanted = cache->granules_most;
+	if (cache->marked && wanted >= IOVA_MARKS_LENGTHS(cache->shift))
+		wanted = IOVA_MARKS_LENGTHS(cache->shift) ? IOVA_MARKS_LENGTHS(cache->shift) - 1 : 0;
+	return wanted < LENGTHS_MOST ? (uint32_t)wanted : LENGTHS_MOST;
+}
+
+void iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint32_t depth, uint32_t depot)
 {
 	uint64_t last = (iova_span_last(world) << cache->shift) + (((uint64_t)1 << cache->shift) - 1);
 
@@ -70,11 +78,22 @@ uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint6
 	cache->depth = !depth ? DEPTH_CHOICE : depth < IOVA_PORT_STACK_MOST ? depth : IOVA_PORT_STACK_MOST;
 	cache->depot_most = depot ? depot : DEPOT_CHOICE;
 	cache->magazines_most = RANGES_MOST / cache->depth + 2 * cache->percpu.cpus;
-	if (wanted > cache->granules_most)
-		wanted = cache->granules_most;
-	if (cache->marked && wanted >= IOVA_MARKS_LENGTHS(cache->shift))
-		wanted = IOVA_MARKS_LENGTHS(cache->shift) ? IOVA_MARKS_LENGTHS(cache->shift) - 1 : 0;
-	return wanted < LENGTHS_MOST ? wanted : LENGTHS_MOST;
+}
+
+bool iova_cache_limit(struct iova_cache *cache, uint64_t lengths, uint32_t depot)
+{
+	uint32_t depot_most = depot ? depot : DEPOT_CHOICE;
+	bool less = lengths < cache->directory->lengths || depot_most < cache->depot_most;
+	uint64_t served = lengths < cache->directory->room ? lengths : cache->directory->room;
+
+	__atomic_store_n(&cache->depot_most, depot_most, __ATOMIC_RELAXED);
+	__atomic_store_n(&cache->directory->lengths, (size_t)served, __ATOMIC_RELAXED);
+	for (struct iova_cache_lane *lane = cache->lanes; lane; lane = lane->next) {
+		iova_cache_lane_lock(cache, lane);
+		lane->off = lane->length > lengths;
+		iova_cache_lane_unlock(cache, lane);
+	}
+	return less;
 }
 
 size_t iova_cache_directory_bytes(uint64_t lengths)

@@ -82,6 +82,7 @@ struct iova_cache_lane {
 	uint32_t spares;	 /* of CPUs, with ranges in them */
 	uint32_t exchanges;	 /* odd while a CPU's slot is closed for an exchange, and one more with each end */
 	bool held;		 /* the slots stay closed */
+	bool off;		 /* a slot that is closed stays so: the length is no more served */
 	uint32_t moves;		 /* magazines that went in or out of the depot */
 	uint64_t popped, pushed; /* of stacks that are in no slot now; pushed less what was there when one came in */
 	bool wanted;		 /* one more magazine would have been used; also read without the lock, as a hint */
@@ -284,10 +285,17 @@ struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint6
 /* A cache that keeps nothing. marked: it marks what it keeps. */
 void iova_cache_init(struct iova_cache *cache, bool alone, bool atomic, bool marked, unsigned shift);
 
-/* How many lengths, up to wanted, are worth a place in front of world; sets what
- * magazines may be. depth, depot: 0 for the library's choice. */
-uint64_t iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint64_t wanted, uint32_t depth,
-			 uint32_t depot);
+/* Sets what magazines may be in front of world. depth, depot: 0 for the library's
+ * choice. */
+void iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint32_t depth, uint32_t depot);
+
+/* How many lengths, up to wanted, are worth a place; after the plan. */
+uint32_t iova_cache_lengths(const struct iova_cache *cache, uint64_t wanted);
+
+/* Owned. From now on at most so many lengths are served, of those that the directory
+ * has room for, and so many full magazines are kept; true where either is fewer than
+ * before: what is kept above that is for the owner to take back. */
+bool iova_cache_limit(struct iova_cache *cache, uint64_t lengths, uint32_t depot);
 
 /* The memory of each part. */
 size_t iova_cache_directory_bytes(uint64_t lengths);

@@ -35,7 +35,7 @@ static bool hands_take(const struct iova_cache *cache, struct iova_cache_lane *l
 {
 	struct iova_port_stack *stack;
 
-	if (lane->held)
+	if (lane->held || lane->off)
 		return false;
 	/* Odd before anything changes, for look.c: each store that it may see
 	 * from here on, of a slot or of a word, has release order. */

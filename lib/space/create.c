@@ -7,8 +7,6 @@
 #define SHIFT_MOST    30u
 #define SHIFT_DEFAULT 12u
 
-#define CACHE_LENGTHS_DEFAULT 512u
-
 void iova_space_lock(struct iova_space *space)
 {
 	if (!(space->flags & IOVA_SPACE_UNLOCKED))
@@ -66,14 +64,6 @@ static unsigned ledger_words(uint32_t flags)
 	return flags & IOVA_SPACE_TRACKED ? IOVA_LEDGER_WORDS : 0;
 }
 
-/* The lengths, in granules, that the caches may serve. */
-static uint64_t cache_lengths(const struct iova_space_config *config)
-{
-	if (config->cache_granules == IOVA_CACHE_OFF || config->placement == IOVA_PLACE_RANDOM)
-		return 0;
-	return config->cache_granules ? config->cache_granules : CACHE_LENGTHS_DEFAULT;
-}
-
 /* A space without records: every pool is empty. */
 static void space_init(struct iova_space *space, const struct iova_space_config *config,
 		       const struct iova_memory *memory)
@@ -91,8 +81,8 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	space->memory = *memory;
 	iova_cache_init(&space->cache, config->flags & IOVA_SPACE_UNLOCKED, config->flags & IOVA_SPACE_ATOMIC,
 			space->ledgered, space->shift);
-	space->cache_lengths = iova_cache_plan(&space->cache, space->world, cache_lengths(config), config->cache_depth,
-					       config->depot_magazines);
+	iova_cache_plan(&space->cache, space->world, config->cache_depth, config->depot_magazines);
+	space->cache_lengths = iova_space_cache_lengths(space, config->cache_granules);
 	iova_engine_rbtree_init(&space->rbtree);
 	iova_spantree_init(&space->ledger, 0, ledger_words(config->flags));
 	iova_spantree_init(&space->holes, 0, 0);

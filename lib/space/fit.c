@@ -47,7 +47,7 @@ int iova_fit_simple(const struct iova_space *space, uint64_t length, uint64_t al
 	    fit->length > fit->hi - fit->lo + 1)
 		return IOVA_ERR_NOSPC;
 	fit->prefer_hi = fit->hi;
-	fit->keeps = fit->length <= space->cache_lengths;
+	fit->keeps = fit->length <= __atomic_load_n(&space->cache_lengths, __ATOMIC_RELAXED);
 	if (fit->align > 1) {
 		fit->order = iova_arith_log2(fit->align);
 		if (fit->order > ORDER_MOST) {
@@ -140,8 +140,9 @@ int iova_fit_constrained(const struct iova_space *space, const struct iova_const
 	if (*why)
 		return IOVA_ERR_NOSPC;
 	fit_derive(fit);
-	fit->keeps = fit->length <= space->cache_lengths && fit->placement == space->placement &&
-		     fit->lo == space->world.start && fit->exact && !fit->phase && !fit->cookie;
+	fit->keeps = fit->length <= __atomic_load_n(&space->cache_lengths, __ATOMIC_RELAXED) &&
+		     fit->placement == space->placement && fit->lo == space->world.start && fit->exact && !fit->phase &&
+		     !fit->cookie;
 	return 0;
 }
 

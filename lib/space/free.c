@@ -184,14 +184,14 @@ static uint64_t give_parts(struct iova_space *space, struct iova_span span, bool
 	return parts;
 }
 
-/* A plain space's range stays taken, and goes where the next can be had without the
- * lock; false: it has no place there. */
-static bool keep_plain(struct iova_space *space, struct iova_span span)
+/* What would keep a range whose invalidation has completed; NULL where nothing would.
+ * The range stays taken, and is where the next can be had without the lock. */
+static struct iova_cache_lane *lane_of_waiting(struct iova_space *space, struct iova_span span)
 {
-	uint64_t iova = iova_space_bytes_of(space, span.start);
-	struct iova_cache_lane *lane = iova_cache_lane_of(&space->cache, iova, iova_space_bytes_of(space, span.length));
-
-	return lane && (iova_cache_push(&space->cache, lane, iova) || iova_cache_spill(&space->cache, lane, iova));
+	if (iova_waiting_reserved(space, span))
+		return NULL;
+	return iova_cache_lane_of(&space->cache, iova_space_bytes_of(space, span.start),
+				  iova_space_bytes_of(space, span.length));
 }
 
 /* Only now is it seen whether the range could be freed: nothing of it may be free,
@@ -199,13 +199,14 @@ static bool keep_plain(struct iova_space *space, struct iova_span span)
 static bool give_plain(struct iova_space *space, struct iova_span span)
 {
 	uint64_t extents = space->engine.ops->extents(&space->engine);
-	uint64_t parts = give_parts(space, span, false);
+	uint64_t parts = give_parts(space, span, false), iova = iova_space_bytes_of(space, span.start);
+	struct iova_cache_lane *lane = lane_of_waiting(space, span);
 	struct iova_span free;
 
 	if (span.length > space->taken_granules ||
 	    (space->engine.ops->next(&space->engine, span.start, &free) && free.start <= iova_span_last(span)))
 		return false;
-	if (!iova_waiting_reserved(space, span) && keep_plain(space, span))
+	if (lane && (iova_cache_push(&space->cache, lane, iova) || iova_cache_spill(&space->cache, lane, iova)))
 		return true;
 	if (extents + parts + 2 * space->resv_count + space->quarantine.covered > space->stock.extents &&
 	    !(parts == 1 && free_has_record(space, span))) {
@@ -214,28 +215,6 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 		return false;
 	}
 	give_parts(space, span, true);
-	count_out(space, span);
-	return true;
-}
-
-bool iova_space_give_waiting(struct iova_space *space, struct iova_span span)
-{
-	struct iova_span freed = span;
-	struct iova_spantree_path path;
-
-	if (!space->ledgered)
-		return give_plain(space, span);
-	if (space->flags & IOVA_SPACE_TRACKED) {
-		bool found = iova_ledger_find(space, span.start, &path);
-		uint64_t guard = iova_ledger_guard(space, &path);
-
-		(void)found;
-		iova_assert(found);
-		freed.start = span.start < guard ? 0 : span.start - guard;
-		freed.length = span.start - freed.start + span.length + guard;
-		iova_spantree_remove(&space->ledger, &path);
-	}
-	iova_space_expose(space, freed);
 	count_out(space, span);
 	return true;
 }
@@ -269,6 +248,45 @@ static bool keep_ledgered(struct iova_space *space, struct iova_cache_lane *lane
 	if (space->flags & IOVA_SPACE_TRACKED)
 		iova_spantree_extra(&space->ledger, path)[IOVA_LEDGER_COOKIE] = 0;
 	return iova_cache_spill(&space->cache, lane, iova);
+}
+
+/* A TRACKED range has been in the ledger all the while, a CHECKED one comes back to it
+ * where it is kept. */
+static void give_ledgered(struct iova_space *space, struct iova_span span)
+{
+	struct iova_cache_lane *lane = lane_of_waiting(space, span);
+	bool tracked = space->flags & IOVA_SPACE_TRACKED, found;
+	struct iova_spantree_path path;
+	struct iova_span freed = span;
+
+	if (lane && !tracked)
+		iova_ledger_add(space, span, 0, NULL);
+	if (lane || tracked) {
+		uint64_t guard;
+
+		found = iova_ledger_find(space, span.start, &path);
+		(void)found;
+		iova_assert(found);
+		if (tracked)
+			iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD] &= ~IOVA_LEDGER_WAITS;
+		if (lane && keep_ledgered(space, lane, iova_space_bytes_of(space, span.start), &path))
+			return;
+		guard = iova_ledger_guard(space, &path);
+		freed.start = span.start < guard ? 0 : span.start - guard;
+		freed.length = span.start - freed.start + span.length + guard;
+		unmark(space, span);
+		iova_spantree_remove(&space->ledger, &path);
+	}
+	iova_space_expose(space, freed);
+	count_out(space, span);
+}
+
+bool iova_space_give_waiting(struct iova_space *space, struct iova_span span)
+{
+	if (!space->ledgered)
+		return give_plain(space, span);
+	give_ledgered(space, span);
+	return true;
 }
 
 /* A free whose right only the ledger, or nobody, knows. lane: what would keep the

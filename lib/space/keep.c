@@ -8,10 +8,11 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define STEP	      16u /* ranges given back under one lock: some microseconds */
-#define RELIEF	      8u  /* given back with one range that a full depot refuses */
-#define IDLE_INTERVAL 64u /* frees to the engine between two looks at an idle lane */
-#define YOUNG	      64u /* magazines */
+#define STEP		16u /* ranges given back under one lock: some microseconds */
+#define RELIEF		8u  /* given back with one range that a full depot refuses */
+#define IDLE_INTERVAL	64u /* frees to the engine between two looks at an idle lane */
+#define LENGTHS_DEFAULT 512u
+#define YOUNG		64u /* magazines */
 
 /* What an ATOMIC space has for its caches: up to 8 kinds of ranges, and some 40 bytes
  * for each live range that is prefilled. */
@@ -158,6 +159,32 @@ static void drain(struct iova_space *space)
 		iova_space_unlock(space);
 		iova_space_lock(space);
 	}
+}
+
+uint32_t iova_space_cache_lengths(const struct iova_space *space, uint32_t granules)
+{
+	if (granules == IOVA_CACHE_OFF || space->placement == IOVA_PLACE_RANDOM)
+		return 0;
+	return iova_cache_lengths(&space->cache, granules ? granules : LENGTHS_DEFAULT);
+}
+
+int iova_space_cache_set(struct iova_space *space, const struct iova_cache_limits *given)
+{
+	struct iova_cache_limits limits;
+	int error = iova_struct_read(&limits, sizeof(limits), sizeof(limits), given);
+	uint32_t lengths;
+
+	if (error)
+		return error;
+	if (space->placed || space->placement == IOVA_PLACE_RANDOM)
+		return IOVA_ERR_NOTSUP;
+	lengths = iova_space_cache_lengths(space, limits.granules);
+	iova_space_lock(space);
+	__atomic_store_n(&space->cache_lengths, lengths, __ATOMIC_RELAXED);
+	if (iova_cache_limit(&space->cache, lengths, limits.depot_magazines))
+		drain(space);
+	iova_space_unlock(space);
+	return 0;
 }
 
 void iova_space_drain(struct iova_space *space)

@@ -72,8 +72,11 @@ struct iova_space {
 	bool placed;   /* in the caller's buffer: live ranges and reservations have a most */
 	uint64_t live_most;
 	struct iova_memory memory;
-	uint64_t cache_lengths; /* that the cache will serve from the first allocation on; 0 = none */
 	struct iova_port_lock lock;
+
+	/* Written under the lock, read without it as a hint: the lengths that the cache
+	 * serves, as soon as it has a directory for them; 0 = none. */
+	uint32_t cache_lengths;
 
 	/* Under the lock. */
 	union {
@@ -235,6 +238,9 @@ int iova_space_quarantine(struct iova_space *space, struct iova_span span, bool 
 bool iova_space_give_waiting(struct iova_space *space, struct iova_span span);
 
 /* ---- keep.c: the cache in front of the engine ---- */
+
+/* The lengths to be served where the user says granules. */
+uint32_t iova_space_cache_lengths(const struct iova_space *space, uint32_t granules);
 
 /* Memory for what the range would want to be kept, if this space may ask for
  * some. Releases and takes the lock. */

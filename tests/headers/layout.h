@@ -23,6 +23,7 @@
 
 layout(struct iova_memory, ctx, 32, 16);
 layout(struct iova_space_config, memory, 72, 64);
+layout(struct iova_cache_limits, depot_magazines, 16, 12);
 layout(struct iova_constraints, cookie, 88, 80);
 layout(struct iova_resv, origin, 48, 36);
 layout(struct iova_segment, cookie, 40, 32);

@@ -395,6 +395,115 @@ static void an_idle_depot_empties(void **state)
 	close_space(space);
 }
 
+static void limit(struct iova_space *space, uint32_t granules, uint32_t depot)
+{
+	const struct iova_cache_limits limits = { sizeof(limits), granules, depot };
+
+	assert_ok(iova_space_cache_set(space, &limits));
+}
+
+/* Allocates and frees so many, and says how many granules stay cached. */
+static uint64_t churn(struct iova_space *space, uint64_t length, unsigned count)
+{
+	uint64_t iova[64];
+
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned i = 0; i < count; i++)
+			iova[i] = alloc(space, length, 1, MAX);
+		for (unsigned i = 0; i < count; i++)
+			assert_ok(iova_free(space, iova[i], length));
+	}
+	return stats_of(space).cached_granules;
+}
+
+/* What is cached goes when its length is cached no more, and is kept again later. */
+static void limits_change_while_it_is_used(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t kept, more;
+
+	(void)state;
+	assert_int_equal(churn(space, PAGE, 1), 1);
+	assert_int_equal(churn(space, 2 * PAGE, 1), 3);
+	assert_int_equal(churn(space, 8 * PAGE, 1), 11);
+	limit(space, 2, 2);
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	assert_int_equal(churn(space, 8 * PAGE, 1), 0);
+	assert_int_equal(churn(space, 2 * PAGE, 1), 2);
+	limit(space, IOVA_CACHE_OFF, 2);
+	assert_int_equal(churn(space, PAGE, 1), 0);
+	more = stats_of(space).cache_misses;
+	assert_int_equal(churn(space, PAGE, 1), 0);
+	assert_int_equal(stats_of(space).cache_misses, more); /* it is none where there is no cache */
+	limit(space, 0, 2);
+	assert_int_equal(churn(space, 8 * PAGE, 1), 8);
+	assert_int_equal(churn(space, 100 * PAGE, 1), 108);
+	kept = churn(space, PAGE, 64);
+	limit(space, 0, 8);
+	more = churn(space, PAGE, 64);
+	assert_true(more > kept);
+	limit(space, 0, 2);
+	assert_true(churn(space, PAGE, 64) <= kept);
+	close_space(space);
+}
+
+/* A space that was created without caches has them when it is told so, with longer
+ * lengths each time. */
+static void caches_are_switched_on(void **state)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint32_t flags[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_UNLOCKED };
+		struct iova_space_config config = test_config(0, MAX >> 16, flags[i], &memory);
+		struct iova_space *space;
+
+		iova_sim_reset();
+		test_memory_init(&memory);
+		config.cache_granules = IOVA_CACHE_OFF;
+		assert_ok(iova_space_create(&config, &space));
+		assert_int_equal(churn(space, PAGE, 1), 0);
+		limit(space, 1, 0);
+		assert_int_equal(churn(space, PAGE, 1), 1);
+		assert_int_equal(churn(space, 4 * PAGE, 1), 1);
+		limit(space, 4, 0);
+		assert_int_equal(churn(space, 4 * PAGE, 1), 5);
+		limit(space, 3, 0);
+		assert_int_equal(churn(space, 4 * PAGE, 1), 0);
+		close_space(space);
+	}
+	(void)state;
+}
+
+static void wrong_limits(void **state)
+{
+	struct iova_cache_limits limits = { sizeof(limits), 1, 1 };
+	struct {
+		struct iova_cache_limits limits;
+		uint64_t tail;
+	} larger = { { sizeof(larger), 1, 1 }, 1 };
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	struct iova_space_config config = test_config(0, MAX >> 16, 0, &memory);
+	static char buffer[1 << 20];
+
+	(void)state;
+	assert_rc(iova_space_cache_set(space, NULL), IOVA_ERR_INVAL);
+	limits.struct_size--;
+	assert_rc(iova_space_cache_set(space, &limits), IOVA_ERR_INVAL);
+	limits.struct_size++;
+	assert_rc(iova_space_cache_set(space, &larger.limits), IOVA_ERR_NOTSUP);
+	larger.tail = 0;
+	assert_ok(iova_space_cache_set(space, &larger.limits));
+	close_space(space);
+	config.placement = IOVA_PLACE_RANDOM;
+	assert_ok(iova_space_create(&config, &space));
+	assert_rc(iova_space_cache_set(space, &limits), IOVA_ERR_NOTSUP);
+	close_space(space);
+	config.placement = 0;
+	config.memory = NULL;
+	assert_ok(iova_space_place(&config, 10, 0, buffer, sizeof(buffer), &space));
+	assert_rc(iova_space_cache_set(space, &limits), IOVA_ERR_NOTSUP);
+	iova_space_destroy(space);
+}
+
 /* Memory hooks under which, with no lock held, the one place that an allocation could
  * have goes back to the caches. */
 static struct thief {
@@ -614,6 +723,9 @@ int main(void)
 		cmocka_unit_test(what_is_named_takes_back_what_it_meets),
 		cmocka_unit_test(wrong_frees_are_dropped_on_their_way_back),
 		cmocka_unit_test(an_idle_depot_empties),
+		cmocka_unit_test(limits_change_while_it_is_used),
+		cmocka_unit_test(caches_are_switched_on),
+		cmocka_unit_test(wrong_limits),
 		cmocka_unit_test(a_place_that_is_cached_again_is_found),
 		cmocka_unit_test(nothing_is_missing_while_it_goes_round),
 	};

@@ -683,46 +683,100 @@ static void pieces_without_records(void **state)
 
 /* ---- with caches ---- */
 
-static void rig_cached(struct rig *rig)
+static void rig_cached(struct rig *rig, uint32_t flags)
 {
 	struct iova_quarantine_config config = rig_config(rig, 8, 0);
 	struct iova_space_config shape;
 
 	memset(rig, 0, sizeof(*rig));
 	test_memory_init(&rig->memory);
-	shape = test_config(0, GIB(1) - 1, 0, &rig->memory);
+	shape = test_config(0, GIB(1) - 1, flags, &rig->memory);
 	shape.cache_granules = 0;
 	assert_ok(iova_space_create(&shape, &rig->space));
 	assert_ok(iova_quarantine_create(rig->space, &config, &rig->q));
 }
 
 /* What is flushed goes where the next allocation looks first, but not what is reserved
- * by then, and not what was put wrongly. */
+ * by then. */
 static void what_is_flushed_is_cached(void **state)
 {
-	struct iova_resv resv = test_resv(0, 0, IOVA_RESV_MSI, NULL);
-	uint64_t iova[4], again;
-	struct rig rig;
+	static const uint32_t kinds[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED };
 
 	(void)state;
-	rig_cached(&rig);
-	for (int i = 0; i < 4; i++)
-		assert_ok(iova_alloc(rig.space, PAGE, 0, MAX, &iova[i]));
-	for (int i = 0; i < 2; i++)
-		put(&rig, iova[i] / PAGE, 1);
+	for (size_t k = 0; k < 3; k++) {
+		struct iova_resv resv = test_resv(0, 0, IOVA_RESV_MSI, NULL);
+		uint64_t iova[4], again;
+		struct rig rig;
+
+		rig_cached(&rig, kinds[k]);
+		for (int i = 0; i < 4; i++)
+			assert_ok(iova_alloc(rig.space, PAGE, 0, MAX, &iova[i]));
+		for (int i = 0; i < 2; i++)
+			put(&rig, iova[i] / PAGE, 1);
+		resv.extent = (struct iova_extent){ iova[0], iova[0] + PAGE - 1 };
+		assert_ok(iova_reserve(rig.space, &resv));
+		assert_int_equal(stats_of(&rig).cached_granules, 0);
+		assert_ok(iova_quarantine_flush(rig.q));
+		assert_int_equal(stats_of(&rig).cached_granules, 1);
+		assert_int_equal(stats_of(&rig).live_granules, 2);
+		assert_ok(iova_check(rig.space, NULL, NULL));
+		if (k)
+			assert_rc(iova_free(rig.space, iova[1], PAGE), IOVA_ERR_NOENT);
+		assert_ok(iova_alloc(rig.space, PAGE, 0, MAX, &again));
+		assert_int_equal(again, iova[1]);
+		assert_int_equal(stats_of(&rig).cache_hits, 1);
+		assert_ok(iova_free(rig.space, again, PAGE));
+		rig_close(&rig);
+	}
+}
+
+/* What nobody had is not cached either. */
+static void what_is_put_wrongly_is_not_cached(void **state)
+{
+	struct rig rig;
+	uint64_t iova;
+
+	(void)state;
+	rig_cached(&rig, 0);
+	assert_ok(iova_alloc(rig.space, PAGE, 0, MAX, &iova));
 	put(&rig, 5, 1);
-	resv.extent = (struct iova_extent){ iova[0], iova[0] + PAGE - 1 };
-	assert_ok(iova_reserve(rig.space, &resv));
-	assert_int_equal(stats_of(&rig).cached_granules, 0);
 	assert_ok(iova_quarantine_flush(rig.q));
 	assert_int_equal(counts_of(&rig).refused, 1);
-	assert_int_equal(stats_of(&rig).cached_granules, 1);
-	assert_int_equal(stats_of(&rig).live_granules, 2);
-	assert_ok(iova_check(rig.space, NULL, NULL));
-	assert_ok(iova_alloc(rig.space, PAGE, 0, MAX, &again));
-	assert_int_equal(again, iova[1]);
-	assert_int_equal(stats_of(&rig).cache_hits, 1);
+	assert_int_equal(stats_of(&rig).cached_granules, 0);
+	assert_int_equal(stats_of(&rig).live_granules, 1);
 	rig_close(&rig);
+}
+
+/* A flush of more than the caches hold: the rest is free. */
+static void what_is_too_much_to_be_cached_is_free(void **state)
+{
+	static const uint32_t kinds[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED };
+	static uint64_t iova[4000];
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		struct iova_quarantine_config config;
+		struct rig rig;
+
+		rig_cached(&rig, kinds[k]);
+		iova_quarantine_destroy(rig.q);
+		config = rig_config(&rig, 4000, 0);
+		assert_ok(iova_quarantine_create(rig.space, &config, &rig.q));
+		for (int i = 0; i < 4000; i++)
+			assert_ok(iova_alloc(rig.space, PAGE, 0, MAX, &iova[i]));
+		for (int i = 0; i < 4000; i++)
+			put(&rig, iova[i] / PAGE, 1);
+		assert_ok(iova_quarantine_flush(rig.q));
+		assert_int_equal(rig.syncs, 1);
+		assert_int_equal(stats_of(&rig).live_granules + stats_of(&rig).quarantined_granules, 0);
+		assert_true(stats_of(&rig).cached_granules > 0 && stats_of(&rig).cached_granules < 4000);
+		assert_ok(iova_check(rig.space, NULL, NULL));
+		for (int i = 0; i < 4000; i++)
+			assert_ok(iova_alloc_at(rig.space, iova[i], PAGE, NULL));
+		for (int i = 0; i < 4000; i++)
+			assert_ok(iova_free(rig.space, iova[i], PAGE));
+		rig_close(&rig);
+	}
 }
 
 /* ---- what is around a range that waits ---- */
@@ -828,6 +882,8 @@ int main(void)
 		cmocka_unit_test(more_than_is_taken),
 		cmocka_unit_test(pieces_without_records),
 		cmocka_unit_test(what_is_flushed_is_cached),
+		cmocka_unit_test(what_is_put_wrongly_is_not_cached),
+		cmocka_unit_test(what_is_too_much_to_be_cached_is_free),
 		cmocka_unit_test(a_guard_over_the_edge),
 		cmocka_unit_test(what_waits_is_not_found),
 		cmocka_unit_test(reserved_elsewhere_while_it_waits),

@@ -22,6 +22,7 @@ struct shared {
 	uint64_t rounds;
 	atomic_size_t wrong;
 	atomic_bool done;
+	bool limited; /* the limits of the caches change all the time */
 };
 
 struct worker {
@@ -118,9 +119,20 @@ static int sum_segment(void *ctx, const struct iova_segment *segment)
 
 /* Looks, trims, drains, saves and reserves beside the others. Not in an ATOMIC
  * space, which without its prefill may say NOMEM. */
+/* Off, on, shorter, longer, deeper or not, at random. */
+static int change_limits(struct shared *s, struct test_random *random)
+{
+	static const uint32_t granules[] = { IOVA_CACHE_OFF, 1, 2, 4, 0 };
+	struct iova_cache_limits limits = { sizeof(limits), granules[test_below(random, 5)],
+					    (uint32_t)test_below(random, 4) };
+
+	return iova_space_cache_set(s->space, &limits);
+}
+
 static void *look_on(void *ctx)
 {
 	struct shared *s = ctx;
+	struct test_random random = { test_seed() };
 	struct iova_resv resv = test_resv(PAGE * 100, PAGE * 300, IOVA_RESV_POLICY, NULL);
 
 	while (!atomic_load(&s->done)) {
@@ -138,6 +150,8 @@ static void *look_on(void *ctx)
 			atomic_fetch_add(&s->wrong, 1);
 		iova_space_trim(s->space);
 		iova_space_drain(s->space);
+		if (s->limited && change_limits(s, &random))
+			atomic_fetch_add(&s->wrong, 1);
 		rc = iova_reserve(s->space, &resv);
 		if (rc && rc != IOVA_ERR_ADDRINUSE)
 			atomic_fetch_add(&s->wrong, 1);
@@ -151,7 +165,7 @@ static void *look_on(void *ctx)
 	return NULL;
 }
 
-static void stress(uint32_t flags, uint32_t cache)
+static void stress(uint32_t flags, uint32_t cache, bool limited)
 {
 	struct shared *s = calloc(1, sizeof(*s));
 	struct worker *w = calloc(THREADS, sizeof(*w));
@@ -164,6 +178,7 @@ static void stress(uint32_t flags, uint32_t cache)
 	config.cache_granules = cache;
 	config.cache_depth = cache == IOVA_CACHE_OFF ? 0 : 5;
 	s->flags = flags;
+	s->limited = limited;
 	s->rounds = test_env("IOVA_TEST_OPS", 2000000) / (THREADS * 8);
 	assert_ok(iova_space_create(&config, &s->space));
 	if (flags & IOVA_SPACE_ATOMIC)
@@ -194,31 +209,38 @@ static void stress(uint32_t flags, uint32_t cache)
 static void threads_in_a_plain_space(void **state)
 {
 	(void)state;
-	stress(0, IOVA_CACHE_OFF);
+	stress(0, IOVA_CACHE_OFF, false);
 }
 
 static void threads_with_caches(void **state)
 {
 	(void)state;
-	stress(0, 0);
+	stress(0, 0, false);
 }
 
 static void threads_in_a_checked_space(void **state)
 {
 	(void)state;
-	stress(IOVA_SPACE_CHECKED, IOVA_CACHE_OFF);
+	stress(IOVA_SPACE_CHECKED, IOVA_CACHE_OFF, false);
 }
 
 static void threads_in_a_tracked_space(void **state)
 {
 	(void)state;
-	stress(IOVA_SPACE_TRACKED, IOVA_CACHE_OFF);
+	stress(IOVA_SPACE_TRACKED, IOVA_CACHE_OFF, false);
 }
 
 static void threads_in_an_atomic_space(void **state)
 {
 	(void)state;
-	stress(IOVA_SPACE_ATOMIC, IOVA_CACHE_OFF);
+	stress(IOVA_SPACE_ATOMIC, IOVA_CACHE_OFF, false);
+}
+
+static void threads_while_limits_change(void **state)
+{
+	(void)state;
+	stress(0, 0, true);
+	stress(IOVA_SPACE_CHECKED, 0, true);
 }
 
 int main(void)
@@ -226,7 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_in_a_plain_space),   cmocka_unit_test(threads_with_caches),
 		cmocka_unit_test(threads_in_a_checked_space), cmocka_unit_test(threads_in_a_tracked_space),
-		cmocka_unit_test(threads_in_an_atomic_space),
+		cmocka_unit_test(threads_in_an_atomic_space), cmocka_unit_test(threads_while_limits_change),
 	};
 
 	return SUITE_RUN("threads", tests);
