@@ -23,7 +23,7 @@ static int claim_live(struct iova_space *space, struct iova_span span, bool whol
 	live = iova_spantree_at(path);
 	if (whole && live.start == span.start && live.length == span.length)
 		return claim(iova_ledger_mark(space, span)) ? 0 : IOVA_ERR_NOENT;
-	return iova_ledger_cached(space, path) ? IOVA_ERR_NOENT : IOVA_ERR_INVAL;
+	return iova_ledger_cached(space, live) ? IOVA_ERR_NOENT : IOVA_ERR_INVAL;
 }
 
 static void unmark(struct iova_space *space, struct iova_span span)

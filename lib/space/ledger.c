@@ -56,9 +56,9 @@ uint64_t *iova_ledger_mark(struct iova_space *space, struct iova_span span)
 	return iova_marks_find(&space->cache.marks, start, iova_marks_key(start, span.length));
 }
 
-bool iova_ledger_cached(struct iova_space *space, const struct iova_spantree_path *path)
+bool iova_ledger_cached(struct iova_space *space, struct iova_span span)
 {
-	uint64_t *mark = iova_ledger_mark(space, iova_spantree_at(path));
+	uint64_t *mark = iova_ledger_mark(space, span);
 
 	return mark && (__atomic_load_n(mark, __ATOMIC_RELAXED) & IOVA_MARK_STATE) == IOVA_MARK_CACHED;
 }
@@ -153,7 +153,7 @@ int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *exten
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
 	found = iova_ledger_find(space, iova >> space->shift, &path) && !iova_ledger_waits(space, &path) &&
-		!iova_ledger_cached(space, &path);
+		!iova_ledger_cached(space, iova_spantree_at(&path));
 	if (found && extent)
 		*extent = iova_space_extent(space, iova_spantree_at(&path));
 	if (found && cookie)

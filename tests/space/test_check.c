@@ -309,9 +309,38 @@ static void what_waits_is_miscounted(void **state)
 	subject_seen(&s, "quarantine: a stamp falls, or is of no sync");
 }
 
+/* What a magazine holds is marked as cached, or somebody could free it again. */
+static void the_check_sees_marks(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct subject s;
+		struct iova_space_config config;
+		uint64_t *mark, iova;
+
+		memset(&s, 0, sizeof(s));
+		test_memory_init(&s.memory);
+		config = test_config(0, MIB(1) - 1, IOVA_SPACE_CHECKED, &s.memory);
+		config.cache_granules = 0;
+		assert_ok(iova_space_create(&config, &s.space));
+		assert_ok(iova_alloc(s.space, PAGE, 0, UINT64_MAX, &iova));
+		assert_ok(iova_free(s.space, iova, PAGE));
+		assert_ok(iova_check(s.space, NULL, NULL));
+		mark = iova_ledger_mark(s.space, (struct iova_span){ iova / PAGE, 1 });
+		assert_non_null(mark);
+		*mark = i ? 0 : (*mark & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_LIVE;
+		assert_rc(iova_check(s.space, test_print, &s.said), IOVA_ERR_CORRUPT);
+		assert_non_null(strstr(s.said.data, "cached and not marked so"));
+		test_text_free(&s.said);
+		iova_space_destroy(s.space);
+		assert_true(test_memory_clean(&s.memory));
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_check_sees_marks),
 		cmocka_unit_test(the_trees),
 		cmocka_unit_test(free_and_something_else),
 		cmocka_unit_test(counts),
