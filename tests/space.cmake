@@ -41,7 +41,8 @@ iova_space_test(waiting_threads space/test_waiting_threads.c LIBRARY iova_static
 # Restartable sequences, stopped at each instruction: with the library inside
 # the program and, where there is one, with the shared one.
 if(CMAKE_SIZEOF_VOID_P EQUAL 8 AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|aarch64)$")
-	set(RSEQ_SOURCES rseq/test_sections.c rseq/sections.c rseq/tracer.c rseq/victim.c)
+	set(RSEQ_SOURCES rseq/test_sections.c rseq/sections.c rseq/storm.c rseq/tracer.c rseq/victim.c
+		space/owners.c)
 	iova_space_test(rseq ${RSEQ_SOURCES} LIBRARY iova_static)
 	if(TARGET iova_shared)
 		iova_space_test(rseq_shared ${RSEQ_SOURCES} LIBRARY iova_shared)

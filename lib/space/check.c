@@ -116,6 +116,16 @@ static void holes_check(struct iova_space *space, struct verdict *verdict)
 		wrong(verdict, "reservations", "miscounted");
 }
 
+/* pre: a piece that is cached, and so part of a live range in the ledger. */
+static bool marked_cached(struct iova_space *space, struct iova_span span)
+{
+	struct iova_spantree_path path;
+
+	iova_ledger_find(space, span.start, &path);
+	return iova_spantree_at(&path).start == span.start && iova_spantree_at(&path).length == span.length &&
+	       iova_ledger_cached(space, span) && !iova_ledger_guard(space, &path);
+}
+
 /* live + free + reserved + guard = aperture: what none of the sets holds must
  * be a guard's, or, where the space does not know live ranges, live. */
 static void rest_check(struct iova_space *space, struct verdict *verdict)
@@ -131,7 +141,7 @@ static void rest_check(struct iova_space *space, struct verdict *verdict)
 		open = piece.span;
 		if (piece.state == IOVA_STATE_LIVE || piece.state == IOVA_STATE_CACHED)
 			live += piece.span.length;
-		if (space->ledgered && piece.state == IOVA_STATE_CACHED && !iova_ledger_cached(space, piece.span))
+		if (space->ledgered && piece.state == IOVA_STATE_CACHED && !marked_cached(space, piece.span))
 			wrong_at(verdict, space, piece.span, "cached and not marked so");
 		if (piece.state == IOVA_STATE_GUARD &&
 		    (!(space->flags & IOVA_SPACE_TRACKED) || iova_ledger_outside_guards(space, &open, 0)))

@@ -225,6 +225,24 @@ static void until_killed(void)
 	kill(getpid(), SIGKILL);
 }
 
+/* Goes wild over the begin of what it shares with its recorder. */
+static void damage(void)
+{
+	struct iova_space *space = make(UINT32_MAX, 0);
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[500];
+	unsigned long begin = 0;
+
+	want(maps != NULL, 1, "/proc/self/maps");
+	while (fgets(line, sizeof(line), maps) && !strstr(line, "iova-record ("))
+		continue;
+	fclose(maps);
+	want(sscanf(line, "%lx-", &begin), 1, "the recorder's memory");
+	memset((void *)begin, 0xa5, 64);
+	take_many(space, 5);
+	puts("done");
+}
+
 static struct iova_space *of_handler;
 static volatile sig_atomic_t handled;
 
@@ -261,7 +279,7 @@ int main(int argc, char **argv)
 	} cases[] = {
 		{ "each-call", each_call }, { "untracked", untracked }, { "threads", threads },
 		{ "fork", with_a_child },   { "exec", before_an_exec }, { "behind-exec", behind_an_exec },
-		{ "kill", until_killed },   { "signals", signals },
+		{ "kill", until_killed },   { "damage", damage },	{ "signals", signals },
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++)

@@ -27,7 +27,8 @@ static void add_table(struct listing *listing, const char *table, size_t bytes)
 		memcpy(&d, table + at, sizeof(d));
 		if (listing->count < listing->room)
 			listing->sections[listing->count] =
-				(struct rseq_section){ d.version, d.flags, d.start, d.start + d.length, d.abort };
+				(struct rseq_section){ d.version,	   d.flags, d.start,
+						       d.start + d.length, d.abort, (uintptr_t)(table + at) };
 		listing->count++;
 	}
 }
@@ -70,4 +71,11 @@ size_t rseq_sections(struct rseq_section *sections, size_t room)
 
 	dl_iterate_phdr(add_module, &listing);
 	return listing.count;
+}
+
+void rseq_section_redirect(const struct rseq_section *section, uintptr_t abort)
+{
+	uint64_t to = abort;
+
+	memcpy((char *)section->descriptor + offsetof(struct descriptor, abort), &to, sizeof(to));
 }

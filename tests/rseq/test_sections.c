@@ -23,11 +23,14 @@
 #include "space_suite.h"
 
 #include "sections.h"
+#include "storm.h"
 #include "tracer.h"
 #include "victim.h"
 
 #define SECTIONS     64u
 #define INSTRUCTIONS 64u  /* of one section */
+#define SECONDS_MOST 300u /* of a storm that hangs */
+#define TOLD_MOST    12u  /* of what is wrong */
 #define PASSES	     400u /* through one section, until one goes to its end */
 
 struct visited {
@@ -45,11 +48,17 @@ static const struct action {
 	enum deed deed;
 	bool move;
 } actions[] = {
-	{ DEED_NONE, false },  { DEED_TAKE, false }, { DEED_GIVE, false },    { DEED_TAKE_GIVE, false },
-	{ DEED_DRAIN, false }, { DEED_LOOK, false }, { DEED_RESERVE, false }, { DEED_NONE, true },
-	{ DEED_TAKE, true },   { DEED_DRAIN, true },
+	{ DEED_NONE, false }, { DEED_TAKE, true },  { DEED_DRAIN, false }, { DEED_TAKE_GIVE, false },
+	{ DEED_TAKE, false }, { DEED_GIVE, false }, { DEED_LOOK, false },  { DEED_RESERVE, false },
+	{ DEED_NONE, true },  { DEED_DRAIN, true },
 };
-#define ACTIONS (sizeof(actions) / sizeof(actions[0]))
+#define ACTIONS	      (sizeof(actions) / sizeof(actions[0]))
+#define ACTIONS_FIRST 4u /* that stand for all where the suite is told to be short */
+
+static size_t action_count(void)
+{
+	return test_env("IOVA_TEST_OPS", 10000000) < 10000000 ? ACTIONS_FIRST : ACTIONS;
+}
 
 static void choose_cpus(void)
 {
@@ -180,6 +189,7 @@ static struct outcome stop_and_act(const struct visited *v, uintptr_t at, const 
 {
 	struct victim *victim = victim_start(v->space, home);
 	struct outcome outcome = { 0 };
+	static unsigned told;
 	struct tracer t;
 	bool done;
 
@@ -195,7 +205,7 @@ static struct outcome stop_and_act(const struct visited *v, uintptr_t at, const 
 	else
 		outcome.restarted = tracer_restarts(&t, v->section.abort);
 	outcome.fine = tracer_end(&t) == VICTIM_FINE;
-	if (!outcome.fine && !forget)
+	if (!outcome.fine && !forget && told++ < TOLD_MOST)
 		print_message("# %s space, %s%s at %#jx: %s %s\n", victim_spaces[v->space], deed_names[action->deed],
 			      action->move ? " and move" : "", (uintmax_t)at, t.what, victim_verdict(victim));
 	victim_free(victim);
@@ -209,7 +219,7 @@ static void every_instruction_is_interrupted(void **state)
 	(void)state;
 	for (size_t i = 0; i < visited_count; i++)
 		for (size_t j = 0; j < visited[i].count; j++)
-			for (size_t k = 0; k < ACTIONS; k++) {
+			for (size_t k = 0; k < action_count(); k++) {
 				struct outcome outcome;
 
 				if (actions[k].move && !movable())
@@ -234,7 +244,7 @@ static void behind_its_end_a_section_is_done(void **state)
 	(void)state;
 	assert_true(visited_count > 0);
 	for (size_t i = 0; i < visited_count; i++)
-		for (size_t k = 0; k < ACTIONS; k++) {
+		for (size_t k = 0; k < action_count(); k++) {
 			struct outcome outcome;
 
 			if (actions[k].move && !movable())
@@ -259,6 +269,40 @@ static void without_restarts_the_audit_fails(void **state)
 				seen += !stop_and_act(&visited[i], visited[i].at[j], &rivals[k], true).fine;
 	print_message("# %u stops, of which %u came to light\n", stops, seen);
 	assert_true(seen > 0);
+}
+
+/* The kernel's own occasions: a CPU lost, a thread moved, a signal. */
+static void storm_in(uint32_t flags)
+{
+	struct rseq_section sections[SECTIONS];
+	size_t count = rseq_sections(sections, SECTIONS), wrong;
+	uint32_t signature;
+	int status;
+	pid_t pid;
+
+	assert_in_range(count, 1, SECTIONS);
+	memcpy(&signature, (const char *)sections[0].abort - sizeof(signature), sizeof(signature));
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		uint64_t restarts;
+
+		victim_die_of_signals();
+		alarm(SECONDS_MOST);
+		restarts = storm(sections, count, flags, signature, &wrong);
+
+		_exit(wrong ? 2 : restarts ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void threads_that_nobody_stops(void **state)
+{
+	(void)state;
+	storm_in(0);
+	storm_in(IOVA_SPACE_CHECKED);
 }
 
 /* Can anything be tried here? Says why not. */
@@ -294,6 +338,7 @@ int main(void)
 		cmocka_unit_test(every_instruction_is_interrupted),
 		cmocka_unit_test(behind_its_end_a_section_is_done),
 		cmocka_unit_test(without_restarts_the_audit_fails),
+		cmocka_unit_test(threads_that_nobody_stops),
 	};
 
 	if (!can_be_tried())

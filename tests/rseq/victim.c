@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -23,6 +24,7 @@
 #define DEPTH	 4u
 #define AT_ONCE	 (3 * DEPTH) /* ranges of a kind: past the edge of a magazine, and of its spare */
 #define SOME	 3u
+#define WARM	 4u /* rounds, before the caches have all that they want */
 #define SECONDS	 20u
 
 const char *const deed_names[DEEDS] = { "nothing", "take", "give", "take-give", "drain", "reserve", "look" };
@@ -294,8 +296,7 @@ static void audit(void)
 		wrong("memory is left");
 }
 
-/* The suite's handlers would go on with the next case, in this process. */
-static void die_of_signals(void)
+void victim_die_of_signals(void)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 
@@ -308,8 +309,9 @@ static __attribute__((noreturn)) void child(unsigned which)
 	struct iova_space_config config;
 	pthread_t helper;
 
-	die_of_signals();
+	victim_die_of_signals();
 	alarm(SECONDS);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* stopped, it would outlive a test that fails */
 	pin(shared->cpu);
 	test_memory_init(&memory);
 	config = test_config(FIRST, FIRST + PAGE * GRANULES - 1, space_flags[which], &memory);
@@ -322,7 +324,8 @@ static __attribute__((noreturn)) void child(unsigned which)
 		_exit(5);
 	while (sem_wait(&shared->done))
 		;
-	work();
+	for (unsigned round = 0; round < WARM; round++)
+		work();
 	sem_post(&shared->done);
 	tracer_traced_me();
 	work();

@@ -45,6 +45,9 @@ bool victim_do(struct victim *v, enum deed deed, unsigned cpu, bool *done);
 /* What the child found wrong: an empty text while nothing is. */
 const char *victim_verdict(const struct victim *v);
 
+/* In any forked child: the suite's handlers would go on with the next case there. */
+void victim_die_of_signals(void);
+
 /* The child's exit statuses. */
 #define VICTIM_FINE  0
 #define VICTIM_WRONG 3

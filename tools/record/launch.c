@@ -33,7 +33,8 @@ struct launch {
 	/* As they were, and as the program gets them: */
 	sigset_t mask;
 	struct sigaction pipe, file_size;
-	bool failed; /* the recording is not whole, and that was said */
+	uint64_t read; /* bytes that are out of the ring */
+	bool failed;   /* the recording is not whole, and that was said */
 };
 
 static void say(const char *what, const char *why)
@@ -132,12 +133,14 @@ static bool open_file(struct launch *launch)
 	return !launch->failed;
 }
 
-/* What is in the ring goes into the file. */
+/* What is in the ring goes into the file. A program that writes where it should not may hit the ring. */
 static void drain(struct launch *launch)
 {
 	struct ring *ring = launch->ring;
-	uint64_t from = atomic_load(&ring->read), to = atomic_load(&ring->written);
+	uint64_t from = launch->read, to = atomic_load(&ring->written);
 
+	if (!launch->failed && (to < from || to - from > RING_BYTES))
+		fail(launch, "the program has damaged the memory of its recording");
 	while (from < to && !launch->failed) {
 		uint64_t at = from % RING_BYTES, count = RING_BYTES - at;
 
@@ -147,6 +150,7 @@ static void drain(struct launch *launch)
 		from += count;
 		atomic_store(&ring->read, from);
 	}
+	launch->read = from;
 }
 
 /* In front of what is preloaded already. */
@@ -214,10 +218,6 @@ static void take_signals(struct launch *launch)
 /* The exit status of it all. */
 static int judge(struct launch *launch, const char *program, int status)
 {
-	static const char *const ends[] = {
-		[RING_NOT_READ] = "the recording ended early: it could not be written as fast as it came",
-		[RING_NO_MEMORY] = "the recording ended early: the program had no memory for it",
-	};
 	const struct ring *ring = launch->ring;
 	int end = atomic_load(&ring->end), code = WEXITSTATUS(status);
 
@@ -226,7 +226,9 @@ static int judge(struct launch *launch, const char *program, int status)
 	if (WIFSIGNALED(status))
 		code = 128 + WTERMSIG(status);
 	if (!launch->failed && end != RING_GOES_ON)
-		fail(launch, ends[end]);
+		fail(launch, end == RING_NO_MEMORY
+				     ? "the recording ended early: the program had no memory for it"
+				     : "the recording ended early: it could not be written as fast as it came");
 	else if (!launch->failed && !atomic_load(&ring->owner) && code != CANNOT_RUN)
 		fail(launch,
 		     "nothing is recorded: no process that the recorder was in made a space of a shared libiova");

@@ -96,8 +96,10 @@ static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_por
 	struct iova_port_stack *stack;
 
 again:
-	__asm__ volatile goto(IOVA_RSEQ_BEGIN "cmp %[a], %[cpus]\n\t"
-					      "b.hs %l[refused]\n\t"
+	/* Nothing but the restart leaves by a label, as on x86-64. */
+	__asm__ volatile goto(IOVA_RSEQ_BEGIN "mov %[stack], #0\n\t"
+					      "cmp %[a], %[cpus]\n\t"
+					      "b.hs 2f\n\t"
 					      "add %[slot], %[stacks], %[a], lsl #3\n\t"
 					      "ldr %[stack], [%[slot]]\n\t"
 					      "stlr %[closed], [%[slot]]\n" IOVA_RSEQ_END
@@ -105,11 +107,10 @@ again:
 			      : [rseq] "r"(iova_rseq_area(percpu)), [cpus] "r"((uint64_t)percpu->cpus),
 				[stacks] "r"(iova_port_slot(percpu, slots, 0)), [closed] "r"(closed)
 			      : "memory", "cc"
-			      : refused, again);
-	*cpu = (uint32_t)number;
+			      : again);
+	if (stack)
+		*cpu = (uint32_t)number;
 	return stack;
-refused:
-	return NULL;
 }
 
 #endif

@@ -94,19 +94,21 @@ static inline struct iova_port_stack *iova_port_rseq_close(const struct iova_por
 
 again:
 	a = (uint64_t)percpu->rseq;
-	__asm__ volatile goto(IOVA_RSEQ_BEGIN "cmpq %[cpus], %[a]\n\t"
-					      "jae %l[refused]\n\t"
+	/* Nothing but the restart leaves by a label: of an output and a value for
+	 * another label's way, which are then one variable, gcc 12 loses the value. */
+	__asm__ volatile goto(IOVA_RSEQ_BEGIN "xorl %k[top], %k[top]\n\t"
+					      "cmpq %[cpus], %[a]\n\t"
+					      "jae 2f\n\t"
 					      "movq %c[stacks](%[slots], %[a], 8), %[top]\n\t"
 					      "movq %[closed], %c[stacks](%[slots], %[a], 8)\n" IOVA_RSEQ_END
 			      : [a] "+&r"(a), [top] "=&r"(top)
 			      : [cpus] "r"((uint64_t)percpu->cpus), [slots] "r"(slots), [closed] "r"(closed),
 				[stacks] "i"(sizeof(struct iova_port_slots))
 			      : "memory", "cc"
-			      : refused, again);
-	*cpu = (uint32_t)a;
+			      : again);
+	if (top)
+		*cpu = (uint32_t)a;
 	return (struct iova_port_stack *)top;
-refused:
-	return NULL;
 }
 
 #endif
