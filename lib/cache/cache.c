@@ -19,13 +19,11 @@ _Static_assert(sizeof(struct iova_cache_gate) == IOVA_CACHE_LINE, "it is found i
 /* A drain gives back every range that is kept, some 200 ns for each. */
 #define RANGES_MOST 32768u
 
-/* pre: the gate is complete, but open is the length. */
+/* A length of one byte more comes to other places: the factor of iova_cache_place is
+ * above what one place is of 2^32, and below what all but one are. */
 static void gate_close(struct iova_cache_gate *gate)
 {
-	size_t alloc = iova_cache_alloc_place(gate->length, gate->align), free = iova_cache_place(gate->length);
-
-	while (iova_cache_alloc_place(gate->open, gate->align) == alloc || iova_cache_place(gate->open) == free)
-		gate->open++;
+	gate->open = gate->length + 1;
 }
 
 static struct iova_port_slots *shut_slots(struct iova_cache *cache, size_t place)
@@ -63,7 +61,7 @@ uint32_t iova_cache_lengths(const struct iova_cache *cache, uint64_t wanted)
 	if (wanted > cache->granules_most)
 		wanted = cache->granules_most;
 	if (cache->marked && wanted >= IOVA_MARKS_LENGTHS(cache->shift))
-		wanted = IOVA_MARKS_LENGTHS(cache->shift) ? IOVA_MARKS_LENGTHS(cache->shift) - 1 : 0;
+		wanted = IOVA_MARKS_LENGTHS(cache->shift) - 1;
 	return wanted < LENGTHS_MOST ? (uint32_t)wanted : LENGTHS_MOST;
 }
 
@@ -132,10 +130,11 @@ void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t l
 	__atomic_store_n(&cache->directory, directory, __ATOMIC_RELEASE);
 }
 
-/* The length rounded up to a power of two, in bytes. */
+/* The length rounded up to a power of two, in bytes.
+ * pre: more than one granule. */
 static uint64_t natural_of(const struct iova_cache *cache, uint64_t index)
 {
-	return (index ? (uint64_t)2 << iova_arith_log2(index) : 1) << cache->shift;
+	return (uint64_t)2 << iova_arith_log2(index) << cache->shift;
 }
 
 /* The class of a range, of those that there are. */
@@ -359,12 +358,12 @@ void *iova_cache_remove_any(struct iova_cache *cache, size_t *bytes)
 }
 
 struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint64_t length, unsigned class,
-					   uint64_t align, uint64_t most)
+					   uint64_t most)
 {
 	const struct iova_cache_directory *directory = __atomic_load_n(&cache->directory, __ATOMIC_ACQUIRE);
 	struct iova_cache_lane **lanes, *lane;
 
-	if (length > __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED) || align & (align - 1))
+	if (length > __atomic_load_n(&directory->lengths, __ATOMIC_RELAXED))
 		return NULL;
 	lanes = iova_cache_lanes(directory, length - 1);
 	lane = __atomic_load_n(&lanes[class], __ATOMIC_ACQUIRE);

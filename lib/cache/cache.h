@@ -272,10 +272,9 @@ bool iova_cache_push(const struct iova_cache *cache, struct iova_cache_lane *lan
 struct iova_cache_lane *iova_cache_lane_of(const struct iova_cache *cache, uint64_t iova, uint64_t length);
 
 /* The lane of a class, where it may have ranges of length granules that start at
- * most at most and are aligned to align bytes, and where no higher class names
- * the same one. */
+ * most at most, and where no higher class names the same one. */
 struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint64_t length, unsigned class,
-					   uint64_t align, uint64_t most);
+					   uint64_t most);
 
 /*
  * cache.c: a cache and its memory. "Owned" is said of what is under the lock of

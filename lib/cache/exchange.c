@@ -160,11 +160,8 @@ static bool take_here(const struct iova_cache *cache, struct iova_cache_lane *la
 	struct hands hands;
 	bool found = false;
 
-	/* No limit at all: nothing starts at the last byte. */
-	uint64_t below = most == IOVA_PORT_STACK_FLOOR ? most - 1 : most;
-
 	if (align <= (natural ? lane->gate.align : cache->granule) &&
-	    iova_port_pop(&cache->percpu, &lane->slots, below, iova))
+	    iova_port_pop(&cache->percpu, &lane->slots, most, iova))
 		return true;
 	iova_cache_lane_lock(cache, lane);
 	if (hands_take(cache, lane, &hands)) {

@@ -133,18 +133,24 @@ uint32_t iova_cache_take(struct iova_cache *cache, struct iova_span span, struct
 	return taking.count;
 }
 
+static uint64_t list_ranges(struct iova_cache_magazine *magazine)
+{
+	uint64_t ranges = 0;
+
+	for (; magazine; magazine = magazine->next)
+		ranges += iova_cache_count(magazine);
+	return ranges;
+}
+
 /* Sums over one lane; what its CPUs do meanwhile may or may not be in them. */
 static void lane_count(struct iova_cache *cache, struct iova_cache_lane *lane, struct iova_cache_counts *counts)
 {
-	uint64_t ranges = 0;
+	uint64_t ranges;
 
 	iova_cache_lane_lock(cache, lane);
 	counts->popped += lane->popped;
 	counts->pushed += lane->pushed;
-	for (struct iova_cache_magazine *magazine = lane->full; magazine; magazine = magazine->next)
-		ranges += iova_cache_count(magazine);
-	for (struct iova_cache_magazine *magazine = lane->returning; magazine; magazine = magazine->next)
-		ranges += iova_cache_count(magazine);
+	ranges = list_ranges(lane->full) + list_ranges(lane->returning);
 	for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
 		uint64_t word = iova_port_slot_look(&cache->percpu, &lane->slots, i, NULL, 0);
 

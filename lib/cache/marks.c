@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 #include "marks.h"
 
-#include "assert.h"
-
 #define BUCKETS_FIRST 64u /* 4 KiB */
 #define GROWTH	      8u  /* the last has 2 MiB */
 
@@ -55,14 +53,6 @@ bool iova_marks_add(struct iova_marks *marks, uint64_t start, uint64_t key)
 	}
 	marks->full = true;
 	return false;
-}
-
-void iova_marks_remove(struct iova_marks *marks, uint64_t start, uint64_t key)
-{
-	uint64_t *word = iova_marks_find(marks, start, key);
-
-	iova_assert(word);
-	__atomic_store_n(word, 0, __ATOMIC_RELEASE);
 }
 
 void *iova_marks_take(struct iova_marks *marks, size_t *bytes)

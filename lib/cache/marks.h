@@ -45,7 +45,7 @@ struct iova_marks {
 
 /* A range's key: start is a multiple of the granule, and the granules are fewer than
  * IOVA_MARKS_LENGTHS(shift of the granule). */
-#define IOVA_MARKS_LENGTHS(shift) ((shift) > 2 ? (uint64_t)1 << ((shift)-2) : 0)
+#define IOVA_MARKS_LENGTHS(shift) ((uint64_t)1 << ((shift)-2))
 static inline uint64_t iova_marks_key(uint64_t start, uint64_t granules)
 {
 	return start | granules << 2;
@@ -102,9 +102,6 @@ bool iova_marks_extend(struct iova_marks *marks, void *memory, size_t bytes);
 /* A word that says cached; false where there is no room for one.
  * pre: it has none. */
 bool iova_marks_add(struct iova_marks *marks, uint64_t start, uint64_t key);
-
-/* pre: it has a word, and nobody else is at it. */
-void iova_marks_remove(struct iova_marks *marks, uint64_t start, uint64_t key);
 
 /* Takes out a table, at the end; NULL where none is left. */
 void *iova_marks_take(struct iova_marks *marks, size_t *bytes);

@@ -172,7 +172,7 @@ static bool alloc_cached(struct iova_space *space, const struct iova_fit *fit, u
 		return false;
 	most = iova_space_bytes_of(space, fit->prefer_hi - (fit->length - 1));
 	for (unsigned i = IOVA_CACHE_CLASSES; i-- > 0;) {
-		struct iova_cache_lane *lane = iova_cache_lane_in(&space->cache, fit->length, i, align, most);
+		struct iova_cache_lane *lane = iova_cache_lane_in(&space->cache, fit->length, i, most);
 
 		if (lane && iova_cache_refill(&space->cache, lane, i & IOVA_CACHE_NATURAL, most, align, iova))
 			return true;

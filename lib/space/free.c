@@ -2,15 +2,15 @@
 #include "assert.h"
 #include "space_internal.h"
 
-/* Takes the range from whoever may free it without the lock; false where somebody
- * has just done that. */
+/* Takes the range from whoever may free it without the lock; false where it was freed. */
 static bool claim(uint64_t *mark)
 {
-	uint64_t word = mark ? __atomic_load_n(mark, __ATOMIC_RELAXED) : 0;
-	uint64_t cached = (word & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_CACHED;
+	uint64_t key;
 
-	return !mark || (word != cached &&
-			 __atomic_compare_exchange_n(mark, &word, cached, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	if (!mark)
+		return true;
+	key = __atomic_load_n(mark, __ATOMIC_RELAXED) & ~(uint64_t)IOVA_MARK_STATE;
+	return __atomic_exchange_n(mark, key | IOVA_MARK_CACHED, __ATOMIC_ACQ_REL) != (key | IOVA_MARK_CACHED);
 }
 
 /* The live range that span must be; the caller's from now on. */
@@ -18,13 +18,12 @@ static int claim_live(struct iova_space *space, struct iova_span span, bool whol
 {
 	struct iova_span live;
 
-	if (!iova_ledger_find(space, span.start, path) || iova_ledger_waits(space, path) ||
-	    iova_ledger_cached(space, path))
+	if (!iova_ledger_find(space, span.start, path) || iova_ledger_waits(space, path))
 		return IOVA_ERR_NOENT;
 	live = iova_spantree_at(path);
-	if (!whole || live.start != span.start || live.length != span.length)
-		return IOVA_ERR_INVAL;
-	return claim(iova_ledger_mark(space, span)) ? 0 : IOVA_ERR_NOENT;
+	if (whole && live.start == span.start && live.length == span.length)
+		return claim(iova_ledger_mark(space, span)) ? 0 : IOVA_ERR_NOENT;
+	return iova_ledger_cached(space, live) ? IOVA_ERR_NOENT : IOVA_ERR_INVAL;
 }
 
 static void unmark(struct iova_space *space, struct iova_span span)

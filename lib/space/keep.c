@@ -100,8 +100,6 @@ void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
 	bool more = !space->placed && !(space->flags & IOVA_SPACE_ATOMIC);
 
-	if (!space->cache_lengths)
-		return;
 	while (more)
 		more = supply_step(space, iova, length) && space->cache.magazines < YOUNG;
 	iova_cache_supply(&space->cache, iova, length);

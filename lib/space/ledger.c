@@ -56,9 +56,9 @@ uint64_t *iova_ledger_mark(struct iova_space *space, struct iova_span span)
 	return iova_marks_find(&space->cache.marks, start, iova_marks_key(start, span.length));
 }
 
-bool iova_ledger_cached(struct iova_space *space, const struct iova_spantree_path *path)
+bool iova_ledger_cached(struct iova_space *space, struct iova_span span)
 {
-	uint64_t *mark = iova_ledger_mark(space, iova_spantree_at(path));
+	uint64_t *mark = iova_ledger_mark(space, span);
 
 	return mark && (__atomic_load_n(mark, __ATOMIC_RELAXED) & IOVA_MARK_STATE) == IOVA_MARK_CACHED;
 }
@@ -130,14 +130,8 @@ bool iova_ledger_outside_live_guards(struct iova_space *space, struct iova_span 
 	return outside_guards(space, span, extra, true);
 }
 
-static bool find_live(struct iova_space *space, uint64_t pfn, struct iova_spantree_path *path)
-{
-	return iova_ledger_find(space, pfn, path) && !iova_ledger_waits(space, path) &&
-	       !iova_ledger_cached(space, path);
-}
-
 /* From now on the range is freed under the lock, where its cookie goes; false where
- * somebody has just freed it. */
+ * it was freed. */
 static bool bind(struct iova_space *space, const struct iova_spantree_path *path)
 {
 	uint64_t *mark = iova_ledger_mark(space, iova_spantree_at(path)), live;
@@ -158,7 +152,8 @@ int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *exten
 	if (!(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	found = find_live(space, iova >> space->shift, &path);
+	found = iova_ledger_find(space, iova >> space->shift, &path) && !iova_ledger_waits(space, &path) &&
+		!iova_ledger_cached(space, iova_spantree_at(&path));
 	if (found && extent)
 		*extent = iova_space_extent(space, iova_spantree_at(&path));
 	if (found && cookie)
@@ -175,7 +170,8 @@ int iova_cookie_set(struct iova_space *space, uint64_t iova, void *cookie)
 	if (!(space->flags & IOVA_SPACE_TRACKED))
 		return IOVA_ERR_NOTSUP;
 	iova_space_lock(space);
-	found = find_live(space, iova >> space->shift, &path) && bind(space, &path);
+	found = iova_ledger_find(space, iova >> space->shift, &path) && !iova_ledger_waits(space, &path) &&
+		bind(space, &path);
 	if (found)
 		iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_COOKIE] = (uintptr_t)cookie;
 	iova_space_unlock(space);

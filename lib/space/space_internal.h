@@ -301,8 +301,8 @@ void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t g
  * a cache keeps stays in the ledger, with no guard and no cookie. */
 uint64_t *iova_ledger_mark(struct iova_space *space, struct iova_span span);
 
-/* Is path's range not the user's, because he has freed it, or not yet? */
-bool iova_ledger_cached(struct iova_space *space, const struct iova_spantree_path *path);
+/* Is a range of the ledger not the user's, because he has freed it, or not yet? */
+bool iova_ledger_cached(struct iova_space *space, struct iova_span span);
 
 /* Cuts a span that no live range meets to what no guard covers; false where
  * nothing is left. extra: granules that must lie between as well. */

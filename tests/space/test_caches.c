@@ -650,7 +650,8 @@ static uint64_t alloc_for(struct iova_space *space, const struct iova_constraint
 static void constraints_that_a_cache_can_keep(void **state)
 {
 	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
-	struct iova_constraints c = test_constraints(PAGE), preferring = c, other = c;
+	struct iova_constraints c = test_constraints(PAGE), preferring = c, other = c, placed = c, bounded = c,
+				phased = c;
 	uint64_t high, low, hits;
 
 	(void)state;
@@ -660,6 +661,10 @@ static void constraints_that_a_cache_can_keep(void **state)
 	low = alloc(space, PAGE, 1, GIB(1) - 1);
 	preferring.prefer_limit = GIB(2) - 1;
 	other.min = PAGE;
+	placed.placement = IOVA_PLACE_TOP_DOWN;
+	bounded.boundary = GIB(1);
+	phased.align = 4 * PAGE;
+	phased.phase = PAGE;
 	assert_ok(iova_free(space, high, PAGE));
 	assert_int_equal(alloc_for(space, &c), high);
 	assert_ok(iova_free(space, high, PAGE));
@@ -667,6 +672,9 @@ static void constraints_that_a_cache_can_keep(void **state)
 	assert_int_equal(hits, 1);
 	assert_true(alloc_for(space, &preferring) < GIB(2));
 	assert_true(alloc_for(space, &other) != high);
+	assert_true(alloc_for(space, &placed) != high);
+	assert_true(alloc_for(space, &bounded) != high);
+	assert_true(alloc_for(space, &phased) != high);
 	assert_int_equal(stats_of(space).cache_hits, hits);
 	assert_ok(iova_free(space, low, PAGE));
 	assert_int_equal(alloc_for(space, &preferring), low);
@@ -705,9 +713,106 @@ static void an_atomic_space_keeps_without_asking(void **state)
 	(void)state;
 }
 
+/* Before the prefill nothing is asked for; of a great one the caches take a part. */
+static void an_atomic_space_is_prefilled_once(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, IOVA_SPACE_ATOMIC);
+	uint64_t calls = memory.calls, iova = alloc(space, PAGE, 1, MAX);
+
+	(void)state;
+	assert_ok(iova_free(space, iova, PAGE));
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	assert_int_equal(memory.calls, calls);
+	assert_ok(iova_space_prefill(space, 8192));
+	calls = memory.calls;
+	assert_ok(iova_space_prefill(space, 8192));
+	assert_int_equal(memory.calls, calls);
+	close_space(space);
+}
+
+/* In the child of a fork, here the same process, nobody is inside. */
+static void the_caches_of_a_forked_child(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t iova = alloc(space, PAGE, 1, MAX);
+
+	(void)state;
+	iova_space_fork_prepare(space);
+	iova_space_fork_child(space);
+	assert_ok(iova_free(space, iova, PAGE));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(stats_of(space).cached_granules, 1);
+		iova_space_fork_prepare(space);
+		iova_sim_fence_fail(i == 2);
+		iova_space_fork_child(space);
+		iova_sim_fence_fail(false);
+		assert_int_equal(alloc(space, PAGE, 1, MAX), iova);
+		assert_ok(iova_free(space, iova, PAGE));
+	}
+	close_space(space);
+}
+
+/* A failure looks at what many CPUs have as well: at so many, or it takes them back. */
+static void many_cpus_are_looked_at(void **state)
+{
+	for (unsigned cpus = 30; cpus <= 40; cpus += 10) {
+		struct iova_space_config config;
+		struct iova_space *space;
+		uint64_t pages[1024], iova;
+
+		iova_sim_reset();
+		iova_sim_cpus_set(cpus);
+		test_memory_init(&memory);
+		config = test_config(0, 1024 * PAGE - 1, 0, &memory);
+		config.cache_granules = 0;
+		config.cache_depth = 1;
+		assert_ok(iova_space_create(&config, &space));
+		for (unsigned i = 0; i < 1024; i++)
+			pages[i] = alloc(space, PAGE, 1, MAX);
+		for (unsigned i = 0; i < cpus; i++) {
+			iova_sim_cpu_set(i);
+			assert_ok(iova_free(space, pages[2 * i], PAGE));
+		}
+		assert_true(stats_of(space).cached_granules > 0);
+		assert_rc(iova_alloc(space, 2 * PAGE, 1, MAX, &iova), IOVA_ERR_NOSPC);
+		for (unsigned i = 0; i < cpus; i++)
+			alloc(space, PAGE, 1, MAX);
+		assert_rc(iova_alloc(space, PAGE, 1, MAX, &iova), IOVA_ERR_NOSPC);
+		close_space(space);
+	}
+	iova_sim_reset();
+	iova_sim_cpu_set(0);
+	iova_sim_cpus_set(0);
+	(void)state;
+}
+
+/* Few magazines of the greatest depth are made, and no more. */
+static void deep_magazines_are_few(void **state)
+{
+	struct iova_space_config config;
+	struct iova_space *space;
+
+	(void)state;
+	iova_sim_reset();
+	test_memory_init(&memory);
+	config = test_config(0, MAX >> 16, 0, &memory);
+	config.cache_granules = 0;
+	config.cache_depth = UINT32_MAX;
+	assert_ok(iova_space_create(&config, &space));
+	for (unsigned i = 1; i <= 16; i++)
+		assert_ok(iova_free(space, alloc(space, i * PAGE, 1, MAX), i * PAGE));
+	assert_true(memory.bytes < 6 * 65535 * 8);
+	assert_true(stats_of(space).cached_granules > 0);
+	close_space(space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_atomic_space_is_prefilled_once),
+		cmocka_unit_test(the_caches_of_a_forked_child),
+		cmocka_unit_test(many_cpus_are_looked_at),
+		cmocka_unit_test(deep_magazines_are_few),
 		cmocka_unit_test(constraints_that_a_cache_can_keep),
 		cmocka_unit_test(an_atomic_space_keeps_without_asking),
 		cmocka_unit_test(a_freed_range_comes_back_first),

@@ -309,6 +309,55 @@ static void what_waits_is_miscounted(void **state)
 	subject_seen(&s, "quarantine: a stamp falls, or is of no sync");
 }
 
+/* ---- the caches ---- */
+
+/* A page that is cached, its word in the marks, and its place in the ledger. */
+static uint64_t *cached_open(struct subject *s, uint32_t flags, struct iova_spantree_path *path)
+{
+	struct iova_space_config config;
+	uint64_t iova, *mark;
+
+	memset(s, 0, sizeof(*s));
+	test_memory_init(&s->memory);
+	config = test_config(0, MIB(1) - 1, flags, &s->memory);
+	config.cache_granules = 0;
+	assert_ok(iova_space_create(&config, &s->space));
+	assert_ok(iova_alloc_at(s->space, 90 * PAGE, 2 * PAGE, NULL));
+	assert_ok(iova_alloc(s->space, PAGE, 0, 100 * PAGE, &iova));
+	assert_int_equal(iova, 99 * PAGE);
+	assert_ok(iova_free(s->space, iova, PAGE));
+	assert_ok(iova_check(s->space, test_print, &s->said));
+	assert_true(iova_ledger_find(s->space, 99, path));
+	mark = iova_ledger_mark(s->space, (struct iova_span){ 99, 1 });
+	assert_non_null(mark);
+	return mark;
+}
+
+static void cached_and_not_marked_so(void **state)
+{
+	static const char verdict[] = "0x63000-0x63fff: cached and not marked so";
+	struct iova_spantree_path path;
+	struct subject s;
+	uint64_t *mark;
+
+	(void)state;
+	mark = cached_open(&s, IOVA_SPACE_CHECKED, &path);
+	*mark = (*mark & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_LIVE;
+	subject_seen(&s, verdict);
+	cached_open(&s, IOVA_SPACE_CHECKED, &path);
+	iova_spantree_remove(&s.space->ledger, &path);
+	subject_seen(&s, "0x63000-0x63fff: neither free, live, reserved nor a guard");
+	cached_open(&s, IOVA_SPACE_CHECKED, &path);
+	iova_spantree_replace(&s.space->ledger, &path, (struct iova_span){ 98, 2 });
+	subject_seen(&s, verdict);
+	cached_open(&s, IOVA_SPACE_CHECKED, &path);
+	iova_spantree_replace(&s.space->ledger, &path, (struct iova_span){ 99, 2 });
+	subject_seen(&s, verdict);
+	cached_open(&s, IOVA_SPACE_TRACKED, &path);
+	iova_spantree_extra(&s.space->ledger, &path)[IOVA_LEDGER_GUARD] = 1;
+	subject_seen(&s, verdict);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +370,7 @@ int main(void)
 		cmocka_unit_test(stocks),
 		cmocka_unit_test(what_waits_and_something_else),
 		cmocka_unit_test(what_waits_is_miscounted),
+		cmocka_unit_test(cached_and_not_marked_so),
 	};
 
 	return SUITE_RUN("check", tests);

@@ -8,6 +8,7 @@
 #include "checksum.h"
 #include "sim.h"
 #include "snapshot.h"
+#include "space_internal.h"
 
 #define APERTURE MIB(1)
 
@@ -133,6 +134,26 @@ static void a_forked_child_locks_anew(void **state)
 		assert_ok(iova_alloc(space, PAGE, 0, UINT64_MAX, &iova));
 		iova_space_destroy(space);
 	}
+}
+
+/* A child finds the quarantine as threads have left it that it does not have. */
+static void a_forked_child_has_nobody_inside(void **state)
+{
+	struct iova_quarantine_config config = { .struct_size = sizeof(config), .entries = 4 };
+	struct iova_space *space = space_of(0, NULL);
+	struct iova_quarantine *q;
+
+	(void)state;
+	assert_ok(iova_quarantine_create(space, &config, &q));
+	q->state = IOVA_QUARANTINE_STOPPING; /* one waits in destroy for one in a callback */
+	q->inside = 1;
+	q->running = 1;
+	iova_space_fork_prepare(space);
+	iova_space_fork_child(space);
+	assert_ok(iova_quarantine_create(space, &config, &q));
+	assert_ok(iova_quarantine_begin(q));
+	iova_quarantine_destroy(q); /* and waits for nobody */
+	iova_space_destroy(space);
 }
 
 /* What explain says where no record is left, which the allocation would say. */
@@ -570,6 +591,7 @@ int main(void)
 		cmocka_unit_test(sizes_beyond_size_t),
 		cmocka_unit_test(random_places_without_a_seed),
 		cmocka_unit_test(a_forked_child_locks_anew),
+		cmocka_unit_test(a_forked_child_has_nobody_inside),
 		cmocka_unit_test(explain_without_records),
 		cmocka_unit_test(a_placed_space_has_a_most),
 		cmocka_unit_test(parts_freed_unseen),

@@ -227,9 +227,74 @@ static void without_memory_nothing_is_kept(void **state)
 	}
 }
 
+/* A range too long for a mark is freed by the ledger, as ever. */
+static void long_ranges_have_no_mark(void **state)
+{
+	struct iova_space_config config;
+	struct iova_space *space;
+	uint64_t iova, length = 1024 * PAGE;
+
+	(void)state;
+	test_memory_init(&memory);
+	config = test_config(0, MAX >> 16, IOVA_SPACE_CHECKED, &memory);
+	config.cache_granules = 5000;
+	assert_ok(iova_space_create(&config, &space));
+	alloc_marked(space, length - PAGE);
+	iova = alloc(space, length);
+	assert_ok(iova_free(space, iova, length));
+	assert_rc(iova_free(space, iova, length), IOVA_ERR_NOENT);
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	assert_ok(iova_free(space, alloc(space, 10 * length), 10 * length));
+	close_space(space);
+}
+
+/* Hooks that come back while they are asked for the first table of marks, as another
+ * thread could. */
+static struct iova_memory inner;
+static struct iova_space *reentered;
+static size_t table_bytes;
+
+static void *reenter(void *ctx, size_t bytes, size_t align, uint32_t flags)
+{
+	struct iova_space *space = reentered;
+	uint64_t iova;
+
+	if (space && bytes == table_bytes) {
+		reentered = NULL;
+		iova = alloc(space, PAGE);
+		assert_ok(iova_free(space, iova, PAGE));
+	}
+	return inner.alloc(ctx, bytes, align, flags);
+}
+
+static void one_of_two_tables_is_given_back(void **state)
+{
+	struct iova_space_config config;
+	struct iova_space *space;
+	uint64_t iova;
+
+	(void)state;
+	test_memory_init(&memory);
+	inner = memory.hooks;
+	memory.hooks.alloc = reenter;
+	table_bytes = 64 + 4096; /* what is in front of 64 buckets */
+	config = test_config(0, MAX >> 16, IOVA_SPACE_CHECKED, &memory);
+	config.cache_granules = 0;
+	assert_ok(iova_space_create(&config, &space));
+	reentered = space;
+	iova = alloc(space, PAGE);
+	assert_null(reentered);
+	assert_int_equal(stats_of(space).metadata_bytes, memory.bytes);
+	assert_ok(iova_free(space, iova, PAGE));
+	assert_rc(iova_free(space, iova, PAGE), IOVA_ERR_NOENT);
+	close_space(space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(long_ranges_have_no_mark),
+		cmocka_unit_test(one_of_two_tables_is_given_back),
 		cmocka_unit_test(a_wrong_free_is_caught_in_front_of_the_cache),
 		cmocka_unit_test(a_cookie_goes_with_its_range),
 		cmocka_unit_test(a_guarded_range_is_not_kept),

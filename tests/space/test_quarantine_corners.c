@@ -779,6 +779,35 @@ static void what_is_too_much_to_be_cached_is_free(void **state)
 	}
 }
 
+/* With small granules a long range has no word that says whose it is: the ledger does. */
+static void a_range_too_long_for_a_word(void **state)
+{
+	struct iova_quarantine_config config;
+	struct iova_space_config shape;
+	uint64_t iova, length = 200 * 512;
+	struct rig rig;
+
+	(void)state;
+	memset(&rig, 0, sizeof(rig));
+	test_memory_init(&rig.memory);
+	shape = test_config(0, MIB(64) - 1, IOVA_SPACE_TRACKED, &rig.memory);
+	shape.granule = 512;
+	shape.cache_granules = 0;
+	assert_ok(iova_space_create(&shape, &rig.space));
+	config = rig_config(&rig, 8, 0);
+	assert_ok(iova_quarantine_create(rig.space, &config, &rig.q));
+	assert_ok(iova_alloc(rig.space, length, 0, MAX, &iova));
+	assert_ok(iova_cookie_set(rig.space, iova, &rig));
+	assert_ok(iova_quarantine_begin(rig.q));
+	assert_ok(iova_quarantine_put(rig.q, iova, length));
+	assert_rc(iova_free(rig.space, iova, length), IOVA_ERR_NOENT);
+	assert_ok(iova_quarantine_flush(rig.q));
+	assert_ok(iova_alloc_at(rig.space, iova, length, NULL));
+	assert_ok(iova_free(rig.space, iova, length));
+	assert_rc(iova_free(rig.space, iova, length), IOVA_ERR_NOENT);
+	rig_close(&rig);
+}
+
 /* ---- what is around a range that waits ---- */
 
 /* The guard goes with its range, at the edge of the aperture too. */
@@ -883,6 +912,7 @@ int main(void)
 		cmocka_unit_test(pieces_without_records),
 		cmocka_unit_test(what_is_flushed_is_cached),
 		cmocka_unit_test(what_is_put_wrongly_is_not_cached),
+		cmocka_unit_test(a_range_too_long_for_a_word),
 		cmocka_unit_test(what_is_too_much_to_be_cached_is_free),
 		cmocka_unit_test(a_guard_over_the_edge),
 		cmocka_unit_test(what_waits_is_not_found),
