@@ -524,27 +524,37 @@ static void wrong_limits(void **state)
 	iova_space_destroy(space);
 }
 
-/* Memory hooks under which, with no lock held, the one place that an allocation could
- * have goes back to the caches. */
+/* Memory hooks during which, with no lock held, another thread takes the one place that
+ * an allocation could have, and caches it again. */
 static struct thief {
 	struct iova_space *space;
-	unsigned calls, failing; /* so many fail first; the next one succeeds and steals */
+	unsigned calls, failing; /* so many fail first; the next one succeeds and is robbed */
 } thief;
+
+static void *steal(void *ctx)
+{
+	uint64_t iova[2];
+
+	(void)ctx;
+	for (unsigned i = 0; i < 2; i++)
+		assert_ok(iova_alloc(thief.space, PAGE, 1, MAX, &iova[i]));
+	for (unsigned i = 0; i < 2; i++)
+		assert_ok(iova_free(thief.space, iova[i], PAGE));
+	return NULL;
+}
 
 static void *thief_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
 {
-	uint64_t iova[2];
+	pthread_t thread;
 
 	if (!thief.space)
 		return iova_sim_memory.alloc(ctx, bytes, align, flags);
 	if (++thief.calls <= thief.failing)
 		return NULL;
-	if (thief.calls > thief.failing + 1) /* within the stealing, or behind it */
-		return iova_sim_memory.alloc(ctx, bytes, align, flags);
-	for (unsigned i = 0; i < 2; i++)
-		assert_ok(iova_alloc(thief.space, PAGE, 1, MAX, &iova[i]));
-	for (unsigned i = 0; i < 2; i++)
-		assert_ok(iova_free(thief.space, iova[i], PAGE));
+	if (thief.calls == thief.failing + 1) {
+		assert_int_equal(pthread_create(&thread, NULL, steal, NULL), 0);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+	}
 	return iova_sim_memory.alloc(ctx, bytes, align, flags);
 }
 
