@@ -136,7 +136,10 @@ int iova_alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64
  * not its start and length. CHECKED (and TRACKED) spaces catch every bad free
  * and change nothing. Other spaces catch a range of which any granule is free
  * or reserved; a free that covers only granules of other live ranges goes unseen
- * there, and never breaks the space itself.
+ * there, and never breaks the space itself. Where such a space has caches, any
+ * range of a cached length goes into one unseen: what was free or is another's may
+ * then be given out once more, until the caches are drained, which drops the wrong
+ * ones that it can tell.
  */
 int iova_free(struct iova_space *space, uint64_t iova, uint64_t length);
 
@@ -206,7 +209,11 @@ int iova_find(struct iova_space *space, uint64_t iova, struct iova_extent *exten
  * without TRACKED. */
 int iova_cookie_set(struct iova_space *space, uint64_t iova, void *cookie);
 
-/* Caches of every CPU back to the engine. */
+/* Caches of every CPU back to the engine, some microseconds at a time. Where the
+ * system cannot reach another CPU any more (Linux: membarrier(2) worked when the
+ * space was created, and is forbidden now), what that one keeps stays safe in its
+ * cache, and counts as taken: then, and only then, an allocation may say NOSPC
+ * although a range that fits lies in a cache. */
 void iova_space_drain(struct iova_space *space);
 
 /*

@@ -141,7 +141,7 @@ int iova_fit_constrained(const struct iova_space *space, const struct iova_const
 		return IOVA_ERR_NOSPC;
 	fit_derive(fit);
 	fit->keeps = fit->length <= __atomic_load_n(&space->cache_lengths, __ATOMIC_RELAXED) &&
-		     fit->placement == space->placement && fit->lo == space->world.start && fit->exact && !fit->cookie;
+		     c.placement == IOVA_PLACE_DEFAULT && !c.min && !c.boundary && fit->exact && !fit->cookie;
 	return 0;
 }
 

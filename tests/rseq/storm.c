@@ -21,7 +21,9 @@
 /* A handler that counts, without a register or flag that the section may still
  * need, and goes on to the section's own: storm_jump is where that is patched in.
  * In front of storm_entry the kernel wants the signature. */
+#pragma GCC visibility push(hidden) /* there is no global offset table's entry for a part of a section */
 extern char storm_begin[], storm_entry[], storm_jump[], storm_count[], storm_end[];
+#pragma GCC visibility pop
 #if defined(__x86_64__)
 __asm__(".pushsection .rodata\n"
 	"storm_begin:\n\t"

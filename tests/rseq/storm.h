@@ -15,7 +15,7 @@
 #include "sections.h"
 
 /* Counted as far as here, a storm has been long enough. */
-#define STORM_ENOUGH 200u
+#define STORM_ENOUGH 60u
 
 /* In a process of its own, which this does not leave as it was. Returns how many
  * sequences were restarted, and what was wrong otherwise. */

@@ -650,7 +650,8 @@ static uint64_t alloc_for(struct iova_space *space, const struct iova_constraint
 static void constraints_that_a_cache_can_keep(void **state)
 {
 	struct iova_space *space = open_space(0, GIB(8) - 1, 0);
-	struct iova_constraints c = test_constraints(PAGE), preferring = c, other = c;
+	struct iova_constraints c = test_constraints(PAGE), preferring = c, other = c, placed = c, bounded = c,
+				phased = c;
 	uint64_t high, low, hits;
 
 	(void)state;
@@ -660,6 +661,10 @@ static void constraints_that_a_cache_can_keep(void **state)
 	low = alloc(space, PAGE, 1, GIB(1) - 1);
 	preferring.prefer_limit = GIB(2) - 1;
 	other.min = PAGE;
+	placed.placement = IOVA_PLACE_TOP_DOWN;
+	bounded.boundary = GIB(1);
+	phased.align = 4 * PAGE;
+	phased.phase = PAGE;
 	assert_ok(iova_free(space, high, PAGE));
 	assert_int_equal(alloc_for(space, &c), high);
 	assert_ok(iova_free(space, high, PAGE));
@@ -667,6 +672,9 @@ static void constraints_that_a_cache_can_keep(void **state)
 	assert_int_equal(hits, 1);
 	assert_true(alloc_for(space, &preferring) < GIB(2));
 	assert_true(alloc_for(space, &other) != high);
+	assert_true(alloc_for(space, &placed) != high);
+	assert_true(alloc_for(space, &bounded) != high);
+	assert_true(alloc_for(space, &phased) != high);
 	assert_int_equal(stats_of(space).cache_hits, hits);
 	assert_ok(iova_free(space, low, PAGE));
 	assert_int_equal(alloc_for(space, &preferring), low);

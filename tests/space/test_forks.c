@@ -184,6 +184,7 @@ static void forks(uint32_t flags, unsigned count)
 	assert_int_equal(stats.live_granules, 0);
 	print_message("# %u forks beside %llu pairs, %llu of them from a cache\n", count, atomic_load(&f->pairs),
 		      (unsigned long long)stats.cache_hits);
+	assert_true(stats.cache_hits > 0);
 	iova_space_destroy(f->space);
 	assert_true(test_memory_clean(&f->memory));
 	assert_int_equal(atomic_load(&f->owners.wrong), 0);
