@@ -118,11 +118,16 @@ int iova_space_free_span(const struct iova_space *space, uint64_t iova, uint64_t
 }
 
 /* A range is taken no more. */
+static void count_out_run(struct iova_space *space, struct iova_span run, uint32_t ranges)
+{
+	/* Wrong frees may have counted one range more than once. */
+	space->taken_ranges -= space->taken_ranges < ranges ? space->taken_ranges : ranges;
+	space->taken_granules -= run.length;
+}
+
 static void count_out(struct iova_space *space, struct iova_span span)
 {
-	if (space->taken_ranges) /* wrong frees may have counted one range more than once */
-		space->taken_ranges--;
-	space->taken_granules -= span.length;
+	count_out_run(space, span, 1);
 }
 
 int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t length)
@@ -215,6 +220,15 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 	}
 	give_parts(space, span, true);
 	count_out(space, span);
+	return true;
+}
+
+bool iova_space_give_run(struct iova_space *space, struct iova_span run, uint32_t ranges)
+{
+	/* A ledger knows them one by one. */
+	if (space->ledgered || free_plain(space, run, true))
+		return false;
+	count_out_run(space, run, ranges);
 	return true;
 }
 

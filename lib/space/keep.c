@@ -8,7 +8,7 @@
 #include "assert.h"
 #include "space_internal.h"
 
-#define STEP		16u /* ranges given back under one lock: some microseconds */
+#define STEP		48u /* ranges given back under one lock: some microseconds */
 #define RELIEF		8u  /* given back with one range that a full depot refuses */
 #define IDLE_INTERVAL	64u /* frees to the engine between two looks at an idle lane */
 #define LENGTHS_DEFAULT 512u
@@ -121,20 +121,54 @@ void iova_space_supply_ahead(struct iova_space *space, uint64_t live)
 		more = supply_magazine(space);
 }
 
+/* How many spans from the first on lie side by side, upwards or downwards; run
+ * becomes what they cover. */
+static uint32_t run_of(const struct iova_span *spans, uint32_t count, struct iova_span *run)
+{
+	uint32_t ranges = 1;
+
+	*run = spans[0];
+	for (; ranges < count; ranges++) {
+		if (spans[ranges].start + spans[ranges].length == run->start)
+			run->start = spans[ranges].start;
+		else if (run->start + run->length != spans[ranges].start)
+			break;
+		run->length += spans[ranges].length;
+	}
+	return ranges;
+}
+
+/* What was allocated together was mostly freed together, and lies side by side: the
+ * engine takes it as one. */
 static void give_all(struct iova_space *space, const struct iova_span *spans, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		iova_space_give_back(space, spans[i]);
+	struct iova_span run;
+	uint32_t ranges;
+
+	for (; count; spans += ranges, count -= ranges) {
+		ranges = run_of(spans, count, &run);
+		if (iova_space_give_run(space, run, ranges))
+			continue;
+		for (uint32_t i = 0; i < ranges; i++)
+			iova_space_give_back(space, spans[i]);
+	}
 }
 
 /* One step of what is on its way back; false where nothing is. */
 static bool give_returning(struct iova_space *space)
 {
+	struct iova_cache_lane *lane = space->returning;
 	struct iova_span spans[STEP];
 	uint32_t count = 0;
 
-	for (struct iova_cache_lane *lane = space->cache.lanes; lane && !count; lane = lane->next)
-		count = iova_cache_relieve(&space->cache, lane, false, spans, STEP);
+	while (lane && count < STEP) {
+		uint32_t found = iova_cache_relieve(&space->cache, lane, false, spans + count, STEP - count);
+
+		count += found;
+		if (!found)
+			lane = lane->next;
+	}
+	space->returning = lane;
 	give_all(space, spans, count);
 	return count;
 }
@@ -145,6 +179,7 @@ static bool recall(struct iova_space *space)
 		return false;
 	iova_cache_recall(&space->cache);
 	iova_cache_release(&space->cache);
+	space->returning = space->cache.lanes;
 	return true;
 }
 

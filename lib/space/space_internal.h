@@ -95,6 +95,7 @@ struct iova_space {
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
 	uint64_t cache_misses;
+	struct iova_cache_lane *returning; /* behind it in the list of lanes are those with ranges on their way back */
 	uint64_t metadata_bytes;
 	uint64_t random;
 
@@ -252,6 +253,10 @@ void iova_space_supply_ahead(struct iova_space *space, uint64_t live);
 /* Gives a taken range back to the engine; false, and nothing changed, where it
  * cannot be one. */
 bool iova_space_give_back(struct iova_space *space, struct iova_span span);
+
+/* The same for so many ranges side by side, as one. Where it is false, some of them may
+ * be given back one by one. */
+bool iova_space_give_run(struct iova_space *space, struct iova_span run, uint32_t ranges);
 
 /* An allocation found no place for fit, or for NULL no records. Cached ranges
  * may help: takes them back, and is true, where trying again is worth it. The

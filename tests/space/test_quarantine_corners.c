@@ -829,6 +829,25 @@ static void a_guard_over_the_edge(void **state)
 	rig_close(&rig);
 }
 
+/* Two guards touch, of a live range and of one that waits: what only the second one
+ * keeps free would be free. */
+static void a_guard_that_waits_beside_one_that_does_not(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, IOVA_SPACE_TRACKED, 8, 0);
+	guarded(&rig, 0, 2);
+	guarded(&rig, 8, 5);
+	put(&rig, 8, 1);
+	assert_rc(iova_alloc_at(rig.space, PAGE, PAGE, NULL), IOVA_ERR_ADDRINUSE);
+	assert_rc(iova_alloc_at(rig.space, 2 * PAGE, 2 * PAGE, NULL), IOVA_ERR_ADDRINUSE);
+	assert_rc(iova_alloc_at(rig.space, 3 * PAGE, 11 * PAGE, NULL), IOVA_ERR_AGAIN);
+	assert_ok(iova_quarantine_flush(rig.q));
+	assert_ok(iova_alloc_at(rig.space, 3 * PAGE, 11 * PAGE, NULL));
+	rig_close(&rig);
+}
+
 static void what_waits_is_not_found(void **state)
 {
 	struct iova_extent extent = { 1, 2 };
@@ -915,6 +934,7 @@ int main(void)
 		cmocka_unit_test(a_range_too_long_for_a_word),
 		cmocka_unit_test(what_is_too_much_to_be_cached_is_free),
 		cmocka_unit_test(a_guard_over_the_edge),
+		cmocka_unit_test(a_guard_that_waits_beside_one_that_does_not),
 		cmocka_unit_test(what_waits_is_not_found),
 		cmocka_unit_test(reserved_elsewhere_while_it_waits),
 		cmocka_unit_test(explain_tells_of_what_waits),
