@@ -238,7 +238,8 @@ int iova_space_cache_set(struct iova_space *space, const struct iova_cache_limit
 
 /* Unused memory back to the hooks; safe while others allocate: records are
  * moved together, a few at a time under the lock. It takes back the promise of
- * iova_space_prefill too. */
+ * iova_space_prefill too. What is cached stays cached, in the memory that it is in:
+ * behind iova_space_drain more goes back. */
 void iova_space_trim(struct iova_space *space);
 
 /* For pthread_atfork: between prepare and parent or child nobody is inside the

@@ -313,6 +313,8 @@ void *iova_cache_remove_empty(struct iova_cache *cache)
 			lane->magazines--;
 			cache->magazines--;
 			cache->granules -= lane->capacity * lane->length;
+			if (!lane->magazines) /* the next allocation of its length asks for one */
+				__atomic_store_n(&lane->wanted, true, __ATOMIC_RELAXED);
 		}
 		iova_cache_lane_unlock(cache, lane);
 	}

@@ -365,6 +365,19 @@ static void *stock_shrink_one(struct iova_space *space, size_t *bytes)
 	return memory;
 }
 
+/* The same, or a magazine that holds nothing. */
+static void *shrink_one(struct iova_space *space, size_t *bytes)
+{
+	void *memory = stock_shrink_one(space, bytes);
+
+	if (memory)
+		return memory;
+	memory = iova_cache_remove_empty(&space->cache);
+	*bytes = iova_cache_magazine_bytes(&space->cache);
+	space->metadata_bytes -= memory ? *bytes : 0;
+	return memory;
+}
+
 /* The lock is let go again and again, so that others wait for microseconds
  * however much there is to move. */
 void iova_space_trim(struct iova_space *space)
@@ -382,8 +395,9 @@ void iova_space_trim(struct iova_space *space)
 			iova_space_unlock(space);
 			iova_space_lock(space);
 		}
+	space->magazines_ahead = 0;
 	do {
-		memory = stock_shrink_one(space, &bytes);
+		memory = shrink_one(space, &bytes);
 		iova_space_unlock(space);
 		if (memory)
 			iova_stock_free(space, memory, bytes);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static unsigned checks, failures;
 
@@ -134,7 +135,7 @@ int machine_filled(const uint8_t *bytes, size_t count, uint8_t seed)
 	return 1;
 }
 
-int machine_fault_seen(const char *name, uint64_t page)
+static int fault_is_logged(const char *name, uint64_t page)
 {
 	static char text[1 << 18];
 	char wanted[64];
@@ -149,4 +150,14 @@ int machine_fault_seen(const char *name, uint64_t page)
 		if (strstr(line, "DMAR") && strstr(line, name) && strstr(line, wanted))
 			return 1;
 	return 0;
+}
+
+/* The fault's interrupt goes to a CPU that may not have run yet. */
+int machine_fault_seen(const char *name, uint64_t page)
+{
+	unsigned tries = 1000;
+
+	while (!fault_is_logged(name, page) && --tries)
+		usleep(10000);
+	return tries != 0;
 }

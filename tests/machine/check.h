@@ -45,7 +45,7 @@ int machine_unmap(struct machine *m, uint64_t iova, uint64_t bytes, uint64_t *un
 void machine_fill(uint8_t *bytes, size_t count, uint8_t seed);
 int machine_filled(const uint8_t *bytes, size_t count, uint8_t seed);
 
-/* Whether the kernel has logged that this device (as "00:01.0") faulted at this
+/* Whether the kernel logs, within ten seconds, that this device (as "00:01.0") faulted at this
  * page. It limits the rate of such lines: ask for the first fault alone. */
 int machine_fault_seen(const char *name, uint64_t page);
 

@@ -473,6 +473,26 @@ static void caches_are_switched_on(void **state)
 	(void)state;
 }
 
+/* Magazines that hold nothing are unused memory; they come again when they are missed. */
+static void trim_takes_empty_magazines(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t with, frees;
+
+	(void)state;
+	assert_true(churn(space, PAGE, 64) >= 3 * DEPTH);
+	iova_space_trim(space);
+	assert_true(stats_of(space).cached_granules >= 3 * DEPTH);
+	iova_space_drain(space);
+	with = stats_of(space).metadata_bytes;
+	frees = atomic_load(&memory.free_calls);
+	iova_space_trim(space);
+	assert_true(atomic_load(&memory.free_calls) >= frees + 3);
+	assert_true(stats_of(space).metadata_bytes < with - 3 * DEPTH * sizeof(uint64_t));
+	assert_true(churn(space, PAGE, 64) >= 3 * DEPTH);
+	close_space(space);
+}
+
 static void wrong_limits(void **state)
 {
 	struct iova_cache_limits limits = { sizeof(limits), 1, 1 };
@@ -830,6 +850,7 @@ int main(void)
 		cmocka_unit_test(an_idle_depot_empties),
 		cmocka_unit_test(limits_change_while_it_is_used),
 		cmocka_unit_test(caches_are_switched_on),
+		cmocka_unit_test(trim_takes_empty_magazines),
 		cmocka_unit_test(wrong_limits),
 		cmocka_unit_test(a_place_that_is_cached_again_is_found),
 		cmocka_unit_test(nothing_is_missing_while_it_goes_round),
