@@ -336,18 +336,18 @@ static void a_cpu_that_cannot_be_reached(void **state)
 static void what_is_named_takes_back_what_it_meets(void **state)
 {
 	struct iova_space *space = open_space(0, GIB(1) - 1, 0);
-	uint64_t iovas[64];
+	uint64_t iovas[128];
 
 	(void)state;
-	for (unsigned round = 0; round < 20; round++) { /* until there are magazines, of two lengths */
-		for (unsigned i = 0; i < 64; i++)
-			iovas[i] = alloc(space, (1 + i % 2) * PAGE, 1, MAX);
-		for (unsigned i = 0; i < 64; i++)
-			assert_ok(iova_free(space, iovas[i], (1 + i % 2) * PAGE));
+	for (unsigned round = 0; round < 20; round++) { /* until there are magazines, of four lengths */
+		for (unsigned i = 0; i < 128; i++)
+			iovas[i] = alloc(space, (1 + i % 4) * PAGE, 1, MAX);
+		for (unsigned i = 0; i < 128; i++)
+			assert_ok(iova_free(space, iovas[i], (1 + i % 4) * PAGE));
 	}
-	assert_true(stats_of(space).cached_granules > 40);
-	assert_ok(iova_alloc_at(space, GIB(1) - 200 * PAGE, 200 * PAGE, NULL));
-	assert_int_equal(stats_of(space).live_granules, 200);
+	assert_true(stats_of(space).cached_granules > 4 * 48);
+	assert_ok(iova_alloc_at(space, GIB(1) - 500 * PAGE, 500 * PAGE, NULL));
+	assert_int_equal(stats_of(space).live_granules, 500);
 	close_space(space);
 }
 
