@@ -316,9 +316,8 @@ static int free_or_keep(struct iova_space *space, struct iova_cache_lane *lane, 
 		space->frees += !error;
 		return error;
 	}
-	error = iova_space_free_span(space, iova, length, &span, &whole);
-	if (!error)
-		error = claim_live(space, span, whole, &path);
+	iova_space_free_span(space, iova, length, &span, &whole); /* it is in the aperture: it has a lane */
+	error = claim_live(space, span, whole, &path);
 	if (error || keep_ledgered(space, lane, iova, &path))
 		return error;
 	free_ledgered(space, &path);

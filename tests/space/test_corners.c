@@ -136,6 +136,35 @@ static void a_forked_child_locks_anew(void **state)
 	}
 }
 
+/* trim takes an ATOMIC space's promise back: what is left is used up, and nothing is
+ * asked for ahead. */
+static void an_atomic_space_without_its_promise(void **state)
+{
+	struct test_memory memory;
+	struct iova_space *space;
+	uint64_t iova[100], more;
+	int rc = 0, count = 0;
+
+	(void)state;
+	test_memory_init(&memory);
+	space = space_of(IOVA_SPACE_ATOMIC, &memory);
+	assert_ok(iova_space_prefill(space, 200));
+	for (int i = 0; i < 100; i++)
+		assert_ok(iova_alloc(space, PAGE, 2 * PAGE, UINT64_MAX, &iova[i]));
+	iova_space_trim(space);
+	for (int i = 0; i < 20; i++)
+		assert_ok(iova_free(space, iova[i], PAGE));
+	test_memory_fail(&memory, 0, false);
+	for (; count < 1000 && !rc; count++)
+		rc = iova_alloc(space, PAGE, 2 * PAGE, UINT64_MAX, &more);
+	assert_rc(rc, IOVA_ERR_NOMEM);
+	assert_true(count > 20); /* what was freed could be had again */
+	assert_int_equal(atomic_load(&memory.calls), 0);
+	assert_ok(iova_check(space, NULL, NULL));
+	iova_space_destroy(space);
+	assert_true(test_memory_clean(&memory));
+}
+
 /* A child finds the quarantine as threads have left it that it does not have. */
 static void a_forked_child_has_nobody_inside(void **state)
 {
@@ -592,6 +621,7 @@ int main(void)
 		cmocka_unit_test(random_places_without_a_seed),
 		cmocka_unit_test(a_forked_child_locks_anew),
 		cmocka_unit_test(a_forked_child_has_nobody_inside),
+		cmocka_unit_test(an_atomic_space_without_its_promise),
 		cmocka_unit_test(explain_without_records),
 		cmocka_unit_test(a_placed_space_has_a_most),
 		cmocka_unit_test(parts_freed_unseen),
