@@ -473,6 +473,70 @@ static void caches_are_switched_on(void **state)
 	(void)state;
 }
 
+/* A right free beside a wrong one: the two do not go back as one, and the right one does. */
+static void a_wrong_free_beside_a_right_one(void **state)
+{
+	struct iova_space *space = open_space(0, 1024 * PAGE - 1, 0);
+	struct iova_resv resv = test_resv(0, PAGE - 1, IOVA_RESV_POLICY, NULL);
+	uint64_t right;
+
+	(void)state;
+	warm(space, PAGE, MAX);
+	assert_ok(iova_reserve(space, &resv));
+	right = alloc(space, PAGE, 1, 2 * PAGE - 1);
+	assert_int_equal(right, PAGE);
+	assert_ok(iova_free(space, right, PAGE));
+	assert_ok(iova_free(space, 0, PAGE));
+	iova_space_drain(space);
+	assert_int_equal(stats_of(space).free_granules, 1023);
+	close_space(space);
+}
+
+/* More stacks than a look takes, and more ranges than one step gives back. */
+static void more_than_a_look_or_a_step_takes(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, 0);
+	uint64_t iova[256];
+
+	(void)state;
+	limit(space, 100000, 32);
+	for (uint64_t pages = 1; pages <= 40; pages++)
+		churn(space, pages * PAGE, 1);
+	assert_int_equal(stats_of(space).cached_granules, 40 * 41 / 2);
+	assert_int_equal(alloc(space, MAX >> 16, 1, MAX), 0);
+	assert_ok(iova_free(space, 0, MAX >> 16));
+	for (unsigned round = 0; round < 40; round++) {
+		for (unsigned i = 0; i < 256; i++)
+			iova[i] = alloc(space, PAGE, 1, MAX);
+		for (unsigned i = 0; i < 256; i++)
+			assert_ok(iova_free(space, iova[i], PAGE));
+	}
+	assert_true(stats_of(space).cached_granules > 100);
+	assert_ok(iova_alloc_at(space, MIB(256), (MAX >> 16) - MIB(256), NULL));
+	assert_int_equal(stats_of(space).cached_granules, 0);
+	close_space(space);
+}
+
+/* An ATOMIC space asks for nothing ahead: its records come with its prefill. */
+static void an_atomic_space_asks_for_nothing(void **state)
+{
+	struct iova_space *space = open_space(0, MAX >> 16, IOVA_SPACE_ATOMIC);
+	uint64_t iova[115], calls;
+
+	(void)state;
+	for (unsigned i = 0; i < 115; i++) { /* in many small slabs, so that trim leaves nothing */
+		assert_ok(iova_space_prefill(space, 1));
+		iova[i] = alloc(space, 1024 * PAGE, 1, MAX);
+	}
+	iova_space_trim(space);
+	for (unsigned i = 111; i < 115; i++)
+		assert_ok(iova_free(space, iova[i], 1024 * PAGE));
+	calls = atomic_load(&memory.calls);
+	assert_int_equal(alloc(space, 1024 * PAGE, 1, MAX), iova[111]);
+	assert_int_equal(atomic_load(&memory.calls), calls);
+	close_space(space);
+}
+
 /* Magazines that hold nothing are unused memory; they come again when they are missed. */
 static void trim_takes_empty_magazines(void **state)
 {
@@ -861,6 +925,9 @@ int main(void)
 		cmocka_unit_test(limits_change_while_it_is_used),
 		cmocka_unit_test(caches_are_switched_on),
 		cmocka_unit_test(trim_takes_empty_magazines),
+		cmocka_unit_test(a_wrong_free_beside_a_right_one),
+		cmocka_unit_test(more_than_a_look_or_a_step_takes),
+		cmocka_unit_test(an_atomic_space_asks_for_nothing),
 		cmocka_unit_test(wrong_limits),
 		cmocka_unit_test(a_place_that_is_cached_again_is_found),
 		cmocka_unit_test(nothing_is_missing_while_it_goes_round),
