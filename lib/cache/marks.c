@@ -45,9 +45,9 @@ bool iova_marks_add(struct iova_marks *marks, uint64_t start, uint64_t key)
 		uint64_t *word = iova_marks_bucket(marks->tables[i], start);
 
 		for (unsigned j = 0; j < IOVA_MARKS_WORDS; j++, word++) {
-			if (__atomic_load_n(word, __ATOMIC_RELAXED))
+			if (iova_port_word_get(word))
 				continue;
-			__atomic_store_n(word, key | IOVA_MARK_CACHED, __ATOMIC_RELEASE);
+			iova_port_word_set(word, key | IOVA_MARK_CACHED);
 			return true;
 		}
 	}

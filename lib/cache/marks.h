@@ -20,7 +20,7 @@
 #ifndef IOVA_MARKS_H
 #define IOVA_MARKS_H
 
-#include "port.h"
+#include "port_word.h"
 
 #define IOVA_MARK_CACHED 1u
 #define IOVA_MARK_LIVE	 2u
@@ -67,7 +67,7 @@ static inline uint64_t *iova_marks_find(const struct iova_marks *marks, uint64_t
 		uint64_t *word = iova_marks_bucket(marks->tables[i], start);
 
 		for (unsigned j = 0; j < IOVA_MARKS_WORDS; j++, word++)
-			if ((__atomic_load_n(word, __ATOMIC_RELAXED) & ~(uint64_t)IOVA_MARK_STATE) == key)
+			if ((iova_port_word_get(word) & ~(uint64_t)IOVA_MARK_STATE) == key)
 				return word;
 	}
 	return NULL;
@@ -79,15 +79,14 @@ static inline bool iova_marks_claim(const struct iova_marks *marks, uint64_t sta
 {
 	uint64_t *word = iova_marks_find(marks, start, key), live = key | IOVA_MARK_LIVE;
 
-	return word && __atomic_compare_exchange_n(word, &live, key | IOVA_MARK_CACHED, false, __ATOMIC_ACQ_REL,
-						   __ATOMIC_RELAXED);
+	return word && iova_port_word_change(word, &live, key | IOVA_MARK_CACHED);
 }
 
 /* A range that was taken out of a cache goes to the user.
  * pre: it has a word. */
 static inline void iova_marks_live(const struct iova_marks *marks, uint64_t start, uint64_t key)
 {
-	__atomic_store_n(iova_marks_find(marks, start, key), key | IOVA_MARK_LIVE, __ATOMIC_RELAXED);
+	iova_port_word_set(iova_marks_find(marks, start, key), key | IOVA_MARK_LIVE);
 }
 
 /* Under the lock of the cache's owner. */

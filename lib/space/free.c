@@ -5,12 +5,12 @@
 /* Takes the range from whoever may free it without the lock; false where it was freed. */
 static bool claim(uint64_t *mark)
 {
-	uint64_t key;
+	uint64_t cached;
 
 	if (!mark)
 		return true;
-	key = __atomic_load_n(mark, __ATOMIC_RELAXED) & ~(uint64_t)IOVA_MARK_STATE;
-	return __atomic_exchange_n(mark, key | IOVA_MARK_CACHED, __ATOMIC_ACQ_REL) != (key | IOVA_MARK_CACHED);
+	cached = (iova_port_word_get(mark) & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_CACHED;
+	return iova_port_word_swap(mark, cached) != cached;
 }
 
 /* The live range that span must be; the caller's from now on. */
@@ -31,7 +31,7 @@ static void unmark(struct iova_space *space, struct iova_span span)
 	uint64_t *mark = iova_ledger_mark(space, span);
 
 	if (mark)
-		__atomic_store_n(mark, 0, __ATOMIC_RELEASE);
+		iova_port_word_set(mark, 0);
 }
 
 /* Takes path's range, which is the caller's, out of the ledger, and makes it free. */

@@ -196,7 +196,8 @@ static void drain(struct iova_space *space)
 
 uint32_t iova_space_cache_lengths(const struct iova_space *space, uint32_t granules)
 {
-	if (granules == IOVA_CACHE_OFF || space->placement == IOVA_PLACE_RANDOM)
+	if (granules == IOVA_CACHE_OFF || space->placement == IOVA_PLACE_RANDOM ||
+	    (space->ledgered && !IOVA_PORT_HAS_WORD64))
 		return 0;
 	return iova_cache_lengths(&space->cache, granules ? granules : LENGTHS_DEFAULT);
 }

@@ -60,7 +60,7 @@ bool iova_ledger_cached(struct iova_space *space, struct iova_span span)
 {
 	uint64_t *mark = iova_ledger_mark(space, span);
 
-	return mark && (__atomic_load_n(mark, __ATOMIC_RELAXED) & IOVA_MARK_STATE) == IOVA_MARK_CACHED;
+	return mark && (iova_port_word_get(mark) & IOVA_MARK_STATE) == IOVA_MARK_CACHED;
 }
 
 /* To the nearest live range below path's, or at it; false where there is none. */
@@ -138,9 +138,8 @@ static bool bind(struct iova_space *space, const struct iova_spantree_path *path
 
 	if (!mark)
 		return true;
-	live = (__atomic_load_n(mark, __ATOMIC_RELAXED) & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_LIVE;
-	return __atomic_compare_exchange_n(mark, &live, live | IOVA_MARK_BOUND, false, __ATOMIC_RELAXED,
-					   __ATOMIC_RELAXED) ||
+	live = (iova_port_word_get(mark) & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_LIVE;
+	return iova_port_word_change(mark, &live, live | IOVA_MARK_BOUND) ||
 	       (live & IOVA_MARK_STATE) == IOVA_MARK_BOUND;
 }
 
