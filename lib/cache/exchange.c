@@ -41,10 +41,8 @@ static bool hands_take(const struct iova_cache *cache, struct iova_cache_lane *l
 	 * from here on, of a slot or of a word, has release order. */
 	__atomic_store_n(&lane->exchanges, lane->exchanges + 1, __ATOMIC_RELAXED);
 	stack = iova_port_slot_close_here(&cache->percpu, &lane->slots, iova_cache_closed(cache), &hands->cpu);
-	if (!stack) {
-		exchange_end(lane);
-		return false;
-	}
+	if (!stack) /* a thread whose CPU the kernel does not tell */
+		return exchange_end(lane), false;
 	hands->loaded = iova_cache_magazine_of(cache, stack);
 	hands->spare = lane->cpu[hands->cpu].spare;
 	spares_add(lane, hands->spare, -1);

@@ -85,10 +85,11 @@ void iova_cache_recall(struct iova_cache *cache)
 void iova_cache_each(const struct iova_cache *cache, iova_cache_magazine_fn call, void *ctx)
 {
 	for (struct iova_cache_lane *lane = cache->lanes; lane; lane = lane->next) {
-		for (struct iova_cache_magazine *magazine = lane->full; magazine; magazine = magazine->next)
-			call(cache, lane, magazine, ctx);
-		for (struct iova_cache_magazine *magazine = lane->returning; magazine; magazine = magazine->next)
-			call(cache, lane, magazine, ctx);
+		struct iova_cache_magazine *lists[] = { lane->full, lane->returning };
+
+		for (unsigned i = 0; i < 2; i++)
+			for (struct iova_cache_magazine *magazine = lists[i]; magazine; magazine = magazine->next)
+				call(cache, lane, magazine, ctx);
 		for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
 			if (lane->cpu[i].parked)
 				call(cache, lane, lane->cpu[i].parked, ctx);

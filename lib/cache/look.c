@@ -37,7 +37,7 @@ struct looking {
 	struct iova_span *spans; /* what was read */
 	uint32_t count;
 
-	uint64_t words[STACKS_MOST];
+	uint64_t words[STACKS_MOST + 1]; /* the last is none that a stack has */
 	uint32_t stacks;
 	uint32_t exchanges; /* of all lanes */
 };
@@ -69,12 +69,12 @@ static struct iova_port_stack *steady(const struct iova_cache *cache, struct iov
 static enum look note(struct looking *looking, struct iova_cache_lane *lane)
 {
 	struct iova_cache *cache = looking->cache;
-	uint32_t exchanges = __atomic_load_n(&lane->exchanges, __ATOMIC_ACQUIRE);
+	uint32_t exchanges = __atomic_load_n(&lane->exchanges, __ATOMIC_ACQUIRE), elsewhere;
 
 	if (exchanges & 1)
 		return LOOK_CHANGED;
-	if (lane->returning || __atomic_load_n(&lane->fulls, __ATOMIC_RELAXED) ||
-	    __atomic_load_n(&lane->spares, __ATOMIC_RELAXED))
+	elsewhere = __atomic_load_n(&lane->fulls, __ATOMIC_RELAXED) | __atomic_load_n(&lane->spares, __ATOMIC_RELAXED);
+	if (elsewhere | (lane->returning != NULL))
 		return LOOK_DENIED;
 	looking->exchanges += exchanges;
 	for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
@@ -113,9 +113,8 @@ static enum look compare(struct looking *looking, struct iova_cache_lane *lane)
 
 		if (!stack)
 			continue;
-		if (looking->stacks == STACKS_MOST ||
-		    looking->words[looking->stacks++] !=
-			    iova_port_slot_look(&cache->percpu, &lane->slots, i, NULL, 0)) {
+		if (looking->words[looking->stacks++] !=
+		    iova_port_slot_look(&cache->percpu, &lane->slots, i, NULL, 0)) {
 			cache->restless = stack;
 			return LOOK_CHANGED;
 		}
@@ -147,6 +146,7 @@ bool iova_cache_look(struct iova_cache *cache, uint64_t most, struct iova_span s
 	struct looking looking;
 
 	looking.cache = cache;
+	looking.words[STACKS_MOST] = UINT64_MAX;
 	looking.narrow = most <= IOVA_CACHE_NARROW_LAST >> cache->shift;
 	looking.spans = spans;
 	for (unsigned looks = 0; looks < LOOKS && seen == LOOK_CHANGED; looks++)

@@ -271,6 +271,10 @@ static void an_alignment_finds_what_has_it(void **state)
 	if (!(odd % (4 * PAGE)))
 		odd = alloc(space, 3 * PAGE, 1, MAX);
 	assert_true(odd % (4 * PAGE));
+	assert_ok(iova_free(space, aligned, 3 * PAGE));
+	assert_rc(iova_alloc(space, 3 * PAGE, 4 * PAGE, 2 * PAGE, &aligned), IOVA_ERR_NOSPC);
+	assert_int_equal(stats_of(space).cached_granules, 3);
+	aligned = alloc(space, 3 * PAGE, 4 * PAGE, MAX);
 	for (unsigned i = 0; i < 4; i++) {
 		assert_ok(iova_free(space, aligned, 3 * PAGE));
 		assert_ok(iova_free(space, odd, 3 * PAGE));
@@ -836,8 +840,8 @@ static void the_caches_of_a_forked_child(void **state)
 	assert_ok(iova_free(space, iova, PAGE));
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(stats_of(space).cached_granules, 1);
+		iova_sim_fence_fail(i == 2); /* then nothing is held */
 		iova_space_fork_prepare(space);
-		iova_sim_fence_fail(i == 2);
 		iova_space_fork_child(space);
 		iova_sim_fence_fail(false);
 		assert_int_equal(alloc(space, PAGE, 1, MAX), iova);
