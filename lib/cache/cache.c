@@ -11,7 +11,7 @@ _Static_assert(sizeof(struct iova_cache_magazine) % 8 == 0, "a stack is aligned 
 _Static_assert(sizeof(struct iova_cache_gate) == IOVA_CACHE_LINE, "it is found in front of the slots");
 
 #define LENGTHS_MOST	65536u /* a directory has 32 bytes for each */
-#define DEPTH_CHOICE	64u    /* a magazine is half a KiB, and 1.5% of the operations leave the hot path */
+#define DEPTH_CHOICE	128u   /* a magazine is a KiB, and less than 1% of the operations leave the hot path */
 #define DEPOT_CHOICE	16u    /* a device's queue of a thousand comes and goes */
 #define SHARE		16u    /* of the aperture, which the caches never exceed */
 #define MAGAZINES_SHARE 8u     /* so that one magazine is no more than this part of it all */

@@ -129,6 +129,16 @@ static void depot_put(struct iova_cache_lane *lane, struct iova_cache_magazine *
 	lane->moves++;
 }
 
+/* A magazine out of the depot was another CPU's: its lines are asked for all at once,
+ * and not one by one when their turn comes. */
+static void magazine_fetch(struct iova_cache_magazine *magazine)
+{
+	struct iova_port_stack *stack = iova_cache_stack(magazine);
+
+	for (uint64_t i = 0; i < stack->capacity; i += IOVA_CACHE_LINE / sizeof(stack->values[0]))
+		__builtin_prefetch(&stack->values[i], 1);
+}
+
 /* pre: the depot lock; hands are taken. */
 static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t most, uint64_t align, uint64_t *iova)
 {
@@ -146,6 +156,7 @@ static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t m
 			__atomic_store_n(&lane->wanted, true, __ATOMIC_RELAXED);
 		return false;
 	}
+	magazine_fetch(magazine);
 	depot_put(lane, hands->spare);
 	hands->spare = hands->loaded;
 	hands->loaded = magazine;
@@ -199,6 +210,7 @@ static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, 
 	depot_put(lane, hands->spare);
 	hands->spare = hands->loaded;
 	hands->loaded = iova_cache_list_take(&lane->empty);
+	magazine_fetch(hands->loaded);
 	return true;
 }
 

@@ -8,9 +8,21 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Held for less than a microsecond mostly: worth a short wait before a sleep. */
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+#define LOCK_TYPE PTHREAD_MUTEX_ADAPTIVE_NP
+#else
+#define LOCK_TYPE PTHREAD_MUTEX_NORMAL
+#endif
+
 void iova_port_lock_init(struct iova_port_lock *lock, bool atomic)
 {
-	pthread_mutex_init(&lock->mutex, NULL);
+	pthread_mutexattr_t how;
+
+	pthread_mutexattr_init(&how);
+	pthread_mutexattr_settype(&how, LOCK_TYPE);
+	pthread_mutex_init(&lock->mutex, &how);
+	pthread_mutexattr_destroy(&how);
 	atomic_init(&lock->held, 0);
 	lock->atomic = atomic;
 }
