@@ -108,6 +108,25 @@ static void one_of_two_frees_succeeds(void **state)
 	close_shared(&s);
 }
 
+/* Each length with every alignment: of so many some meet the place of another. */
+static void alignments_that_meet_in_one_place(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		static struct shared s;
+		uint64_t iova;
+
+		open_shared(&s, i ? IOVA_SPACE_CHECKED : 0);
+		for (uint64_t length = PAGE; length <= 32 * PAGE; length += PAGE)
+			for (unsigned log = 0; log < 44; log++) {
+				assert_ok(iova_alloc(s.space, length, (uint64_t)1 << log, MAX, &iova));
+				assert_int_equal(iova % ((uint64_t)1 << log), 0);
+				assert_ok(iova_free(s.space, iova, length));
+			}
+		close_shared(&s);
+	}
+	(void)state;
+}
+
 struct vandal {
 	struct shared *shared;
 	atomic_bool done;
@@ -203,6 +222,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_limit_below_the_length),
+		cmocka_unit_test(alignments_that_meet_in_one_place),
 		cmocka_unit_test(one_of_two_frees_succeeds),
 		cmocka_unit_test(a_vandal_breaks_nothing),
 	};
