@@ -289,6 +289,7 @@ int iova_space_place(const struct iova_space_config *given, size_t live_ranges, 
 	made = (void *)((char *)buffer + pad);
 	space_init(made, &config, &memory);
 	made->placed = true;
+	made->cache_lengths = 0; /* its buffer is what the caller measured */
 	made->live_most = live_ranges;
 	made->metadata_bytes = need;
 	placed_fill(made, &stock, reservations);

@@ -264,11 +264,13 @@ static int stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t 
 
 bool iova_stock_ahead(struct iova_space *space)
 {
-	struct iova_stock need = stock_needed(space, AHEAD, 0, 0), *ahead = &space->stock_ahead;
+	struct iova_stock need, *ahead = &space->stock_ahead;
 	bool done;
 
-	if (space->taken_ranges < YOUNG || stock_suffices(space, &need) || space->live_promised || space->placed ||
-	    space->flags & IOVA_SPACE_ATOMIC)
+	if (space->taken_ranges < YOUNG || space->live_promised || space->placed || space->flags & IOVA_SPACE_ATOMIC)
+		return false;
+	need = stock_needed(space, AHEAD, 0, 0);
+	if (stock_suffices(space, &need))
 		return false;
 	if (!stock_covers(space, ahead, &need))
 		*ahead = stock_target(space, &need);
