@@ -37,7 +37,7 @@ struct looking {
 	struct iova_span *spans; /* what was read */
 	uint32_t count;
 
-	uint64_t words[STACKS_MOST + 1]; /* the last is none that a stack has */
+	uint64_t words[STACKS_MOST + 1]; /* behind the last noted one, one that no stack has */
 	uint32_t stacks;
 	uint32_t exchanges; /* of all lanes */
 };
@@ -132,6 +132,7 @@ static enum look look_once(struct looking *looking)
 	looking->count = 0;
 	looking->exchanges = 0;
 	seen = look_each(looking, note);
+	looking->words[looking->stacks] = UINT64_MAX;
 	if (seen == LOOK_WHOLE)
 		seen = look_each(looking, copy);
 	if (seen == LOOK_WHOLE)
@@ -146,7 +147,6 @@ bool iova_cache_look(struct iova_cache *cache, uint64_t most, struct iova_span s
 	struct looking looking;
 
 	looking.cache = cache;
-	looking.words[STACKS_MOST] = UINT64_MAX;
 	looking.narrow = most <= IOVA_CACHE_NARROW_LAST >> cache->shift;
 	looking.spans = spans;
 	for (unsigned looks = 0; looks < LOOKS && seen == LOOK_CHANGED; looks++)

@@ -98,7 +98,7 @@ static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length
  * one step, so that none waits for more than one call of the memory hooks. */
 void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
 {
-	bool more = !space->placed && !(space->flags & IOVA_SPACE_ATOMIC);
+	bool more = !(space->flags & IOVA_SPACE_ATOMIC);
 
 	while (more)
 		more = supply_step(space, iova, length) && space->cache.magazines < YOUNG;
