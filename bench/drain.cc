@@ -15,12 +15,19 @@ constexpr uint64_t most_granules = 512;	     /* the longest that the default cac
 constexpr size_t fewest = 256, most = 16384; /* ranges of one length, at once */
 
 /* Fills the caches of the CPU that it runs on with one length: frees more and
- * more of it at once, until no more stays in the caches. */
+ * more of it at once, until no more stays in the caches; or long enough for
+ * lengths that are idle meanwhile to make room. */
 class Filler
 {
       public:
 	Filler(iova_space *space_, uint64_t limit_, bool aligned_) : space(space_), limit(limit_), aligned(aligned_)
 	{
+	}
+
+	void insist(uint64_t pages)
+	{
+		for (size_t count = fewest; count <= most; count *= 2)
+			exchange(pages, count);
 	}
 
 	void fill(uint64_t pages)
@@ -76,14 +83,17 @@ class Drain
 	{
 		for (size_t cpu = 0; cpu < cpus; cpu++)
 			team.run(cpu, 1, [&](size_t) {
-				Filler above(low.get(), no_limit, false), aligned(low.get(), no_limit, true),
-					below(low.get(), limit_32bit, false);
+				Filler above(low.get(), no_limit, false), aligned(low.get(), no_limit, true);
 
 				for (uint64_t pages = 1; pages <= most_granules; pages += quick ? 16 : 1) {
 					above.fill(pages);
 					aligned.fill(pages);
 				}
-				below.fill(1);
+				return 0;
+			});
+		for (size_t cpu = 0; cpu < cpus; cpu++)
+			team.run(cpu, 1, [&](size_t) {
+				Filler(low.get(), limit_32bit, false).insist(1);
 				return 0;
 			});
 		cached = space_stats(low.get()).cached_granules;

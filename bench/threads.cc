@@ -124,6 +124,15 @@ class Threads
 		});
 	}
 
+	/* The ring of W5x alone: what the machine gives to two CPUs that hand values on. */
+	double ring_alone(size_t count)
+	{
+		return undisturbed(count, [&] {
+			return team.run(0, count,
+					[&](size_t member) { return member % 2 ? drink(member) : pour(member); });
+		});
+	}
+
 	void verify()
 	{
 		int errors = 0;
@@ -179,6 +188,20 @@ class Threads
 		return 0; /* counted by who gave */
 	}
 
+	size_t pour(size_t member)
+	{
+		for (size_t i = 0; i < quota; i++)
+			members[member].ring.push(i);
+		return quota;
+	}
+
+	size_t drink(size_t member)
+	{
+		for (size_t i = 0; i < quota; i++)
+			members[member].errors |= members[member - 1].ring.pop() != i;
+		return 0; /* counted by who poured */
+	}
+
 	/* A slice, again until no member was preempted; where members share CPUs,
 	 * all are. */
 	template <class Slice> double undisturbed(size_t count, Slice slice)
@@ -222,7 +245,7 @@ class Threads
 
 /* With one number of threads: medians of the turns of each round. */
 struct Figures {
-	Series together, per_one, apart_per_one, across, across_per_one;
+	Series together, per_one, apart_per_one, across, across_per_one, ring_per_one;
 };
 
 double mean(const Series &values, size_t count)
@@ -255,13 +278,14 @@ void measure_turn(Threads &threads, std::vector<Figures> &figures)
 			continue;
 		own.across.push_back(threads.across(count));
 		own.across_per_one.push_back(own.across.back() / mean(alone, count));
+		own.ring_per_one.push_back(threads.ring_alone(count) / mean(alone, count));
 	}
 }
 
 void add_medians(const Figures &turn, Figures &all)
 {
 	for (Series Figures::*series : { &Figures::together, &Figures::per_one, &Figures::apart_per_one,
-					 &Figures::across, &Figures::across_per_one })
+					 &Figures::across, &Figures::across_per_one, &Figures::ring_per_one })
 		if (!(turn.*series).empty())
 			(all.*series).push_back(median(turn.*series));
 }
@@ -308,9 +332,12 @@ void measure_threads(const Options &options, Report &report)
 		report.rows.push_back({ "W5" + threads_of, unit_throughput, all[count].per_one });
 		report.rows.push_back(
 			{ "W5" + threads_of + " private magazines", unit_throughput, all[count].apart_per_one });
-		if (count % 2 == 0)
-			report.rows.push_back(
-				{ "W5x" + threads_of + " / W1 of one", unit_throughput, all[count].across_per_one });
+		if (count % 2)
+			continue;
+		report.rows.push_back(
+			{ "W5x" + threads_of + " / W1 of one", unit_throughput, all[count].across_per_one });
+		report.rows.push_back(
+			{ "W5x" + threads_of + " the ring alone", unit_throughput, all[count].ring_per_one });
 	}
 	report.shapes.push_back({ "W5, W5x", "empty, or a ring of 1024", threads.shape() });
 	report.notes.push_back("W5: of " + std::to_string(threads.slices) + " slices " +

@@ -11,13 +11,15 @@ _Static_assert(sizeof(struct iova_cache_magazine) % 8 == 0, "a stack is aligned 
 _Static_assert(sizeof(struct iova_cache_gate) == IOVA_CACHE_LINE, "it is found in front of the slots");
 
 #define LENGTHS_MOST	65536u /* a directory has 32 bytes for each */
-#define DEPTH_CHOICE	128u   /* a magazine is a KiB, and less than 1% of the operations leave the hot path */
-#define DEPOT_CHOICE	16u    /* a device's queue of a thousand comes and goes */
-#define SHARE		16u    /* of the aperture, which the caches never exceed */
-#define MAGAZINES_SHARE 8u     /* so that one magazine is no more than this part of it all */
+#define DEPTH_CHOICE	128u
+#define LENGTH_LONG	16u /* granules; ranges longer than that are kept in magazines */
+#define DEPTH_LONG	16u /* of so many, because those would hold much of the address space, rarely used */
+#define DEPOT_CHOICE	16u /* a device's queue of a thousand comes and goes */
+#define SHARE		16u /* of the aperture, which the caches never exceed */
+#define MAGAZINES_SHARE 8u  /* so that one magazine is no more than this part of it all */
 
 /* A drain gives back every range that is kept, some 200 ns for each. */
-#define RANGES_MOST 32768u
+#define RANGES_MOST 24576u
 
 /* A length of one byte more comes to other places: the factor of iova_cache_place is
  * above what one place is of 2^32, and below what all but one are. */
@@ -75,7 +77,8 @@ void iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint32_t 
 	cache->split = world.start << cache->shift <= IOVA_CACHE_NARROW_LAST && last > IOVA_CACHE_NARROW_LAST;
 	cache->depth = !depth ? DEPTH_CHOICE : depth < IOVA_PORT_STACK_MOST ? depth : IOVA_PORT_STACK_MOST;
 	cache->depot_most = depot ? depot : DEPOT_CHOICE;
-	cache->magazines_most = RANGES_MOST / cache->depth + 2 * cache->percpu.cpus;
+	cache->depth_long = !depth ? DEPTH_LONG : cache->depth;
+	cache->ranges_most = RANGES_MOST + (uint64_t)cache->depth * 2 * cache->percpu.cpus;
 }
 
 bool iova_cache_limit(struct iova_cache *cache, uint64_t lengths, uint32_t depot)
@@ -110,14 +113,6 @@ size_t iova_cache_lane_bytes(const struct iova_cache *cache)
 	return lane_slots_end(cache) + cache->percpu.cpus * sizeof(struct iova_cache_cpu);
 }
 
-size_t iova_cache_magazine_bytes(const struct iova_cache *cache)
-{
-	/* To lie in lines of its own it is moved: a hook that is malloc is slow
-	 * where it has to align. */
-	return IOVA_CACHE_LINE - IOVA_POOL_ALIGN + sizeof(struct iova_cache_magazine) +
-	       offsetof(struct iova_port_stack, values) + cache->depth * sizeof(uint64_t);
-}
-
 void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths)
 {
 	struct iova_cache_directory *older = cache->directory, *directory = memory;
@@ -149,34 +144,41 @@ static unsigned class_of(const struct iova_cache *cache, uint64_t index, uint64_
 	return class;
 }
 
+static uint32_t depth_of(const struct iova_cache *cache, uint64_t length)
+{
+	return length > LENGTH_LONG ? cache->depth_long : cache->depth;
+}
+
 static uint32_t capacity_of(const struct iova_cache *cache, uint64_t length)
 {
+	uint32_t depth = depth_of(cache, length);
 	uint64_t capacity, rest;
 
 	capacity = iova_arith_divide(cache->granules_most / MAGAZINES_SHARE, length, &rest);
 	if (!capacity)
 		return 1;
-	return capacity < cache->depth ? (uint32_t)capacity : cache->depth;
+	return capacity < depth ? (uint32_t)capacity : depth;
+}
+
+static size_t magazine_bytes(uint32_t depth)
+{
+	/* To lie in lines of its own it is moved: a hook that is malloc is slow
+	 * where it has to align. */
+	return IOVA_CACHE_LINE - IOVA_POOL_ALIGN + sizeof(struct iova_cache_magazine) +
+	       offsetof(struct iova_port_stack, values) + depth * sizeof(uint64_t);
+}
+
+size_t iova_cache_magazine_bytes(const struct iova_cache *cache, uint64_t length)
+{
+	return magazine_bytes(depth_of(cache, ((length - 1) >> cache->shift) + 1));
 }
 
 static bool magazine_allowed(const struct iova_cache *cache, uint64_t length)
 {
-	return cache->magazines < cache->magazines_most &&
-	       cache->granules + capacity_of(cache, length) * length <= cache->granules_most;
-}
+	uint32_t capacity = capacity_of(cache, length);
 
-unsigned iova_cache_needs(struct iova_cache *cache, uint64_t iova, uint64_t length)
-{
-	struct iova_cache_directory *directory = cache->directory;
-	uint64_t index = (length - 1) >> cache->shift;
-	struct iova_cache_lane *lane;
-
-	if (index >= directory->lengths || !magazine_allowed(cache, index + 1))
-		return 0;
-	lane = iova_cache_lanes(directory, index)[class_of(cache, index, iova)];
-	if (!lane)
-		return IOVA_CACHE_NEEDS_LANE | IOVA_CACHE_NEEDS_MAGAZINE;
-	return __atomic_load_n(&lane->wanted, __ATOMIC_RELAXED) ? IOVA_CACHE_NEEDS_MAGAZINE : 0;
+	return cache->ranges + capacity <= cache->ranges_most &&
+	       cache->granules + capacity * length <= cache->granules_most;
 }
 
 /* Lets the hot pair find the lane, where no other is there first. Of a length's
@@ -257,11 +259,13 @@ static void magazine_give(struct iova_cache *cache, struct iova_cache_lane *lane
 
 	*stack = (struct iova_port_stack){ .capacity = lane->capacity, .floor = IOVA_PORT_STACK_FLOOR };
 	cache->granules += lane->capacity * lane->length;
+	cache->ranges += lane->capacity;
 	cache->magazines++;
 	lane->magazines++;
 	iova_cache_lane_lock(cache, lane);
 	iova_cache_list_add(&lane->empty, magazine);
-	__atomic_store_n(&lane->wanted, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&lane->wanted, lane->wanted > lane->capacity ? lane->wanted - lane->capacity : 0,
+			 __ATOMIC_RELAXED);
 	iova_cache_lane_unlock(cache, lane);
 }
 
@@ -273,51 +277,100 @@ void iova_cache_blank_lane(struct iova_cache *cache, void *memory)
 	cache->blank_lanes = lane;
 }
 
-void iova_cache_blank_magazine(struct iova_cache *cache, void *memory)
+void iova_cache_blank_magazine(struct iova_cache *cache, void *memory, size_t bytes)
 {
 	uintptr_t pad = (0 - (uintptr_t)memory) & (IOVA_CACHE_LINE - 1);
 	struct iova_cache_magazine *magazine = (void *)((char *)memory + pad);
 
 	magazine->memory = memory;
-	iova_cache_list_add(&cache->blank_magazines, magazine);
+	magazine->bytes = bytes;
+	iova_cache_list_add(&cache->blank_magazines[bytes == magazine_bytes(cache->depth)], magazine);
+}
+
+/* The list of which the first one has room for ranges of a length; where there is none,
+ * an empty list. */
+static struct iova_cache_magazine **blank_find(struct iova_cache *cache, uint64_t length)
+{
+	bool long_ones = depth_of(cache, length) < cache->depth && cache->blank_magazines[false];
+
+	return &cache->blank_magazines[!long_ones];
+}
+
+/* The lane that the range would go to; NULL where it lacks one. false: there is
+ * nothing that it wants. */
+static bool wanting(struct iova_cache *cache, uint64_t iova, uint64_t length, struct iova_cache_lane **lane)
+{
+	struct iova_cache_directory *directory = cache->directory;
+	uint64_t index = (length - 1) >> cache->shift;
+
+	if (index >= directory->lengths || !magazine_allowed(cache, index + 1))
+		return false;
+	*lane = iova_cache_lanes(directory, index)[class_of(cache, index, iova)];
+	return !*lane || __atomic_load_n(&(*lane)->wanted, __ATOMIC_RELAXED);
+}
+
+unsigned iova_cache_lacks(struct iova_cache *cache, uint64_t iova, uint64_t length)
+{
+	uint64_t granules = ((length - 1) >> cache->shift) + 1;
+	struct iova_cache_lane *lane;
+
+	if (!wanting(cache, iova, length, &lane))
+		return 0;
+	return (lane || cache->blank_lanes ? 0 : IOVA_CACHE_LACKS_LANE) |
+	       (*blank_find(cache, granules) ? 0 : IOVA_CACHE_LACKS_MAGAZINE);
 }
 
 void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length)
 {
-	unsigned needs = iova_cache_needs(cache, iova, length);
 	uint64_t index = (length - 1) >> cache->shift;
-	unsigned class = class_of(cache, index, iova);
+	struct iova_cache_magazine **blank = blank_find(cache, index + 1);
+	struct iova_cache_lane *lane;
 
-	if (!needs || !cache->blank_magazines || (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes))
+	if (!*blank || !wanting(cache, iova, length, &lane) || (!lane && !cache->blank_lanes))
 		return;
-	if (needs & IOVA_CACHE_NEEDS_LANE) {
-		struct iova_cache_lane *lane = cache->blank_lanes;
-
+	if (!lane) {
+		lane = cache->blank_lanes;
 		cache->blank_lanes = lane->next;
-		lane_make(cache, lane, index, class);
+		lane_make(cache, lane, index, class_of(cache, index, iova));
 	}
-	magazine_give(cache, iova_cache_lanes(cache->directory, index)[class],
-		      iova_cache_list_take(&cache->blank_magazines));
+	magazine_give(cache, lane, iova_cache_list_take(blank));
 }
 
-void *iova_cache_remove_empty(struct iova_cache *cache)
+struct iova_cache_magazine *iova_cache_shrink(struct iova_cache *cache, struct iova_cache_lane *lane)
 {
-	struct iova_cache_magazine *magazine = NULL;
+	if (!lane->empty)
+		return NULL;
+	lane->magazines--;
+	cache->magazines--;
+	cache->ranges -= lane->capacity;
+	cache->granules -= lane->capacity * lane->length;
+	if (!lane->magazines) /* the next allocation of its length asks for one */
+		iova_cache_want(lane, 1);
+	return iova_cache_list_take(&lane->empty);
+}
 
-	if (cache->blank_magazines)
-		return iova_cache_list_take(&cache->blank_magazines)->memory;
+bool iova_cache_crowded(const struct iova_cache *cache)
+{
+	return cache->ranges + cache->depth > cache->ranges_most;
+}
+
+static struct iova_cache_magazine *blank_take(struct iova_cache *cache)
+{
+	struct iova_cache_magazine **blank = &cache->blank_magazines[!cache->blank_magazines[false]];
+
+	return *blank ? iova_cache_list_take(blank) : NULL;
+}
+
+void *iova_cache_remove_empty(struct iova_cache *cache, size_t *bytes)
+{
+	struct iova_cache_magazine *magazine = blank_take(cache);
+
 	for (struct iova_cache_lane *lane = cache->lanes; lane && !magazine; lane = lane->next) {
 		iova_cache_lane_lock(cache, lane);
-		if (lane->empty) {
-			magazine = iova_cache_list_take(&lane->empty);
-			lane->magazines--;
-			cache->magazines--;
-			cache->granules -= lane->capacity * lane->length;
-			if (!lane->magazines) /* the next allocation of its length asks for one */
-				__atomic_store_n(&lane->wanted, true, __ATOMIC_RELAXED);
-		}
+		magazine = iova_cache_shrink(cache, lane);
 		iova_cache_lane_unlock(cache, lane);
 	}
+	*bytes = magazine ? magazine->bytes : 0;
 	return magazine ? magazine->memory : NULL;
 }
 
@@ -333,14 +386,14 @@ void *iova_cache_remove_any(struct iova_cache *cache, size_t *bytes)
 {
 	struct iova_cache_directory *directory = cache->directory;
 	struct iova_cache_lane *lane = cache->lanes;
-	struct iova_cache_magazine *magazine;
+	struct iova_cache_magazine *magazine = blank_take(cache);
 
-	*bytes = iova_cache_magazine_bytes(cache);
-	if (cache->blank_magazines)
-		return iova_cache_list_take(&cache->blank_magazines)->memory;
-	magazine = lane ? lane_strip(lane) : NULL;
-	if (magazine)
+	if (!magazine && lane)
+		magazine = lane_strip(lane);
+	if (magazine) {
+		*bytes = magazine->bytes;
 		return magazine->memory;
+	}
 	*bytes = iova_cache_lane_bytes(cache);
 	if (lane) {
 		iova_port_lock_destroy(&lane->lock);

@@ -43,8 +43,10 @@ struct iova_cache_magazine {
 	/* order.c's. */
 	struct iova_cache_magazine *heap_next, *heap_child;
 	const struct iova_cache_lane *lane;
-	uint64_t at;  /* the lowest value that is not behind the cursor */
-	void *memory; /* constant: where its memory begins, which is aligned for a pool only */
+	uint64_t at; /* the lowest value that is not behind the cursor */
+	/* Constant. */
+	void *memory; /* where its memory begins, which is aligned for a pool only */
+	size_t bytes; /* of that */
 };
 
 /* Under the depot lock: what a CPU has besides what its slot points to. */
@@ -85,7 +87,8 @@ struct iova_cache_lane {
 	bool off;		 /* a slot that is closed stays so: the length is no more served */
 	uint32_t moves;		 /* magazines that went in or out of the depot */
 	uint64_t popped, pushed; /* of stacks that are in no slot now; pushed less what was there when one came in */
-	bool wanted;		 /* one more magazine would have been used; also read without the lock, as a hint */
+	uint32_t wanted;	 /* how many more ranges would have been kept in more magazines; also read without
+				  * the lock, as a hint */
 
 	/* Under the lock of the cache's owner. */
 	uint32_t magazines;
@@ -124,10 +127,11 @@ struct iova_cache {
 	enum iova_cache_way way;
 	bool marked; /* what is kept has a mark */
 	uint64_t granule;
-	unsigned shift; /* of the granule */
-	uint64_t first; /* the aperture's first byte */
-	uint64_t reach; /* its last byte's offset from the first */
-	uint32_t depth; /* values in a magazine at most */
+	unsigned shift;	     /* of the granule */
+	uint64_t first;	     /* the aperture's first byte */
+	uint64_t reach;	     /* its last byte's offset from the first */
+	uint32_t depth;	     /* values in a magazine at most */
+	uint32_t depth_long; /* the same, of long ranges */
 	bool atomic;
 	bool split;			/* the aperture has addresses that are wide and ones that are not */
 	uint64_t granules_most;		/* that magazines may hold in all */
@@ -137,13 +141,14 @@ struct iova_cache {
 	/* Under the lock of the cache's owner. */
 	uint32_t depot_most; /* full magazines in a depot; read without the lock too */
 	struct iova_cache_lane *lanes;
-	uint64_t granules; /* that the magazines of all lanes could hold */
-	uint32_t magazines, magazines_most;
-	struct iova_cache_magazine *blank_magazines; /* that no lane has */
-	struct iova_cache_lane *blank_lanes;	     /* through next */
-	struct iova_cache_lane *idle_next;	     /* whose turn it is to be looked at */
-	uint32_t idle_ticks;			     /* the owner's: when it is time */
-	struct iova_cache_magazine *heap;	     /* order.c's */
+	uint64_t granules;	      /* that the magazines of all lanes could hold */
+	uint64_t ranges, ranges_most; /* the same in ranges, and how many at most */
+	uint32_t magazines;
+	struct iova_cache_magazine *blank_magazines[2]; /* that no lane has: with room for long ranges only, for all */
+	struct iova_cache_lane *blank_lanes;		/* through next */
+	struct iova_cache_lane *idle_next;		/* whose turn it is to be looked at */
+	uint32_t idle_ticks;				/* the owner's: when it is time */
+	struct iova_cache_magazine *heap;		/* order.c's */
 	bool held;
 	const struct iova_port_stack *restless; /* look.c's: that was last seen to change; maybe of no slot now */
 	struct iova_cache_directory none;	/* of no length */
@@ -296,28 +301,29 @@ uint32_t iova_cache_lengths(const struct iova_cache *cache, uint64_t wanted);
  * before: what is kept above that is for the owner to take back. */
 bool iova_cache_limit(struct iova_cache *cache, uint64_t lengths, uint32_t depot);
 
-/* The memory of each part. */
+/* The memory of each part; of a magazine for ranges of length bytes, and longer ones. */
 size_t iova_cache_directory_bytes(uint64_t lengths);
-size_t iova_cache_lane_bytes(const struct iova_cache *cache);	  /* aligned to IOVA_CACHE_LINE */
-size_t iova_cache_magazine_bytes(const struct iova_cache *cache); /* aligned to IOVA_POOL_ALIGN */
+size_t iova_cache_lane_bytes(const struct iova_cache *cache);			   /* aligned to IOVA_CACHE_LINE */
+size_t iova_cache_magazine_bytes(const struct iova_cache *cache, uint64_t length); /* aligned to IOVA_POOL_ALIGN */
 
 /* Owned. From now on so many lengths are served. */
 void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths);
 
-/* What a range would want, to be kept when it is freed: IOVA_CACHE_NEEDS_... */
-#define IOVA_CACHE_NEEDS_LANE	  1u
-#define IOVA_CACHE_NEEDS_MAGAZINE 2u
-unsigned iova_cache_needs(struct iova_cache *cache, uint64_t iova, uint64_t length);
-
 /* Owned. Memory that is kept until a lane wants it. */
 void iova_cache_blank_lane(struct iova_cache *cache, void *memory);
-void iova_cache_blank_magazine(struct iova_cache *cache, void *memory);
+void iova_cache_blank_magazine(struct iova_cache *cache, void *memory, size_t bytes);
+
+/* Owned. Of which no memory is kept that a range would want, to be kept when it is
+ * freed: IOVA_CACHE_LACKS_... */
+#define IOVA_CACHE_LACKS_LANE	  1u
+#define IOVA_CACHE_LACKS_MAGAZINE 2u
+unsigned iova_cache_lacks(struct iova_cache *cache, uint64_t iova, uint64_t length);
 
 /* Owned. Puts such memory to use for what a range needs. */
 void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length);
 
 /* Owned. Takes out a magazine that holds nothing; NULL where there is none. */
-void *iova_cache_remove_empty(struct iova_cache *cache);
+void *iova_cache_remove_empty(struct iova_cache *cache, size_t *bytes);
 
 /* Owned, at the end, when nobody else is inside and the cache is held and
  * recalled: takes everything out, part by part, NULL when nothing is left. */
@@ -365,9 +371,13 @@ void iova_cache_close(struct iova_cache *cache);
  * Locks that another thread had then are free. */
 void iova_cache_fork_child(struct iova_cache *cache);
 
-/* Owned. The next lane, in turn, if its depot keeps something and has not been
- * used since it was looked at before; else NULL. */
+/* Owned. Looks at the next lane, in turn: one whose depot has not been used since it
+ * was looked at before has to do with an empty magazine less, and is returned if the
+ * depot keeps something; else NULL. */
 struct iova_cache_lane *iova_cache_idle(struct iova_cache *cache);
+
+/* Owned. The lanes have so much that another one may get nothing. */
+bool iova_cache_crowded(const struct iova_cache *cache);
 
 /* Owned. */
 struct iova_cache_counts {

@@ -29,6 +29,12 @@ static inline void iova_cache_lane_unlock(const struct iova_cache *cache, struct
 		iova_port_lock_release(&lane->lock);
 }
 
+/* pre: the depot lock. */
+static inline void iova_cache_want(struct iova_cache_lane *lane, uint32_t ranges)
+{
+	__atomic_store_n(&lane->wanted, lane->wanted + ranges, __ATOMIC_RELAXED);
+}
+
 static inline void iova_cache_list_add(struct iova_cache_magazine **list, struct iova_cache_magazine *magazine)
 {
 	magazine->next = *list;
@@ -73,6 +79,10 @@ static inline struct iova_span iova_cache_span(const struct iova_cache *cache, c
 {
 	return (struct iova_span){ iova >> cache->shift, lane->length };
 }
+
+/* Takes a magazine that holds nothing out of the lane; NULL where there is none.
+ * pre: owned; the depot lock. */
+struct iova_cache_magazine *iova_cache_shrink(struct iova_cache *cache, struct iova_cache_lane *lane);
 
 typedef void (*iova_cache_magazine_fn)(const struct iova_cache *cache, const struct iova_cache_lane *lane,
 				       struct iova_cache_magazine *magazine, void *ctx);

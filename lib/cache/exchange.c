@@ -14,6 +14,28 @@ struct hands {
 	uint32_t cpu;
 };
 
+/*
+ * What the depot has was another CPU's a moment ago: its lines are asked for all
+ * at once, and not one by one when their turn comes.
+ */
+static void lane_fetch(const struct iova_cache_lane *lane)
+{
+	for (const char *line = (const char *)lane; line < (const char *)&lane->gate; line += IOVA_CACHE_LINE)
+		__builtin_prefetch(line, 1);
+}
+
+/* Those first that are wanted first: the lowest values, or the highest. */
+static void magazine_fetch(const struct iova_cache_lane *lane, const struct iova_cache_magazine *magazine, bool lowest)
+{
+	size_t bytes = sizeof(*magazine) + sizeof(struct iova_port_stack) + lane->capacity * sizeof(uint64_t);
+	size_t lines = (bytes + IOVA_CACHE_LINE - 1) / IOVA_CACHE_LINE;
+	const char *line = (const char *)magazine;
+
+	__builtin_prefetch(line, 1);
+	for (size_t i = 1; i < lines; i++)
+		__builtin_prefetch(line + (lowest ? i : lines - i) * IOVA_CACHE_LINE, 1);
+}
+
 static void exchange_end(struct iova_cache_lane *lane)
 {
 	__atomic_store_n(&lane->exchanges, lane->exchanges + 1, __ATOMIC_RELEASE);
@@ -106,6 +128,7 @@ static struct iova_cache_magazine *depot_take(struct iova_cache_lane *lane, uint
 					      uint64_t *iova)
 {
 	for (struct iova_cache_magazine **link = &lane->full; *link; link = &(*link)->next) {
+		magazine_fetch(lane, *link, false);
 		if (!magazine_take(*link, most, align, iova))
 			continue;
 		fulls_add(lane, -1);
@@ -129,16 +152,6 @@ static void depot_put(struct iova_cache_lane *lane, struct iova_cache_magazine *
 	lane->moves++;
 }
 
-/* A magazine out of the depot was another CPU's: its lines are asked for all at once,
- * and not one by one when their turn comes. */
-static void magazine_fetch(struct iova_cache_magazine *magazine)
-{
-	struct iova_port_stack *stack = iova_cache_stack(magazine);
-
-	for (uint64_t i = 0; i < stack->capacity; i += IOVA_CACHE_LINE / sizeof(stack->values[0]))
-		__builtin_prefetch(&stack->values[i], 1);
-}
-
 /* pre: the depot lock; hands are taken. */
 static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t most, uint64_t align, uint64_t *iova)
 {
@@ -153,10 +166,9 @@ static bool refill(struct iova_cache_lane *lane, struct hands *hands, uint64_t m
 	magazine = depot_take(lane, most, align, iova);
 	if (!magazine) {
 		if (!hands->loaded && !lane->empty)
-			__atomic_store_n(&lane->wanted, true, __ATOMIC_RELAXED);
+			iova_cache_want(lane, 1);
 		return false;
 	}
-	magazine_fetch(magazine);
 	depot_put(lane, hands->spare);
 	hands->spare = hands->loaded;
 	hands->loaded = magazine;
@@ -172,6 +184,7 @@ static bool take_here(const struct iova_cache *cache, struct iova_cache_lane *la
 	if (align <= (natural ? lane->gate.align : cache->granule) &&
 	    iova_port_pop(&cache->percpu, &lane->slots, most, iova))
 		return true;
+	lane_fetch(lane);
 	iova_cache_lane_lock(cache, lane);
 	if (hands_take(cache, lane, &hands)) {
 		found = refill(lane, &hands, most, align, iova);
@@ -204,13 +217,13 @@ static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, 
 	if (hands->spare && lane->fulls >= __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED))
 		return false;
 	if (!lane->empty) {
-		__atomic_store_n(&lane->wanted, true, __ATOMIC_RELAXED);
+		iova_cache_want(lane, 1);
 		return false;
 	}
+	magazine_fetch(lane, lane->empty, true);
 	depot_put(lane, hands->spare);
 	hands->spare = hands->loaded;
 	hands->loaded = iova_cache_list_take(&lane->empty);
-	magazine_fetch(hands->loaded);
 	return true;
 }
 
@@ -219,6 +232,7 @@ bool iova_cache_spill(const struct iova_cache *cache, struct iova_cache_lane *la
 	struct hands hands;
 	bool room = false;
 
+	lane_fetch(lane);
 	iova_cache_lane_lock(cache, lane);
 	if (hands_take(cache, lane, &hands)) {
 		room = spill(cache, lane, &hands);

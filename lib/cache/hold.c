@@ -196,14 +196,20 @@ void iova_cache_fork_child(struct iova_cache *cache)
 struct iova_cache_lane *iova_cache_idle(struct iova_cache *cache)
 {
 	struct iova_cache_lane *lane = cache->idle_next ? cache->idle_next : cache->lanes;
+	struct iova_cache_magazine *empty = NULL;
 	bool idle;
 
 	if (!lane)
 		return NULL;
 	cache->idle_next = lane->next;
 	iova_cache_lane_lock(cache, lane);
-	idle = lane->full && lane->moves == lane->idle_moves;
+	idle = lane->moves == lane->idle_moves;
 	lane->idle_moves = lane->moves;
+	if (idle)
+		empty = iova_cache_shrink(cache, lane);
+	idle &= lane->full != NULL;
 	iova_cache_lane_unlock(cache, lane);
+	if (empty)
+		iova_cache_blank_magazine(cache, empty->memory, empty->bytes);
 	return idle ? lane : NULL;
 }

@@ -10,7 +10,8 @@
 
 #define STEP		48u /* ranges given back under one lock: some microseconds */
 #define RELIEF		8u  /* given back with one range that a full depot refuses */
-#define IDLE_INTERVAL	64u /* frees to the engine between two looks at an idle lane */
+#define IDLE_INTERVAL	64u /* frees to the engine between two looks at an idle lane, */
+#define IDLE_CROWDED	16u /* where others wait for what it has */
 #define LENGTHS_DEFAULT 512u
 #define YOUNG		64u /* magazines */
 
@@ -69,12 +70,13 @@ static bool supply_lane(struct iova_space *space)
 	return lane;
 }
 
-static bool supply_magazine(struct iova_space *space)
+static bool supply_magazine(struct iova_space *space, uint64_t length)
 {
-	void *magazine = supply_bytes(space, iova_cache_magazine_bytes(&space->cache), IOVA_POOL_ALIGN);
+	size_t bytes = iova_cache_magazine_bytes(&space->cache, length);
+	void *magazine = supply_bytes(space, bytes, IOVA_POOL_ALIGN);
 
 	if (magazine)
-		iova_cache_blank_magazine(&space->cache, magazine);
+		iova_cache_blank_magazine(&space->cache, magazine, bytes);
 	return magazine;
 }
 
@@ -82,16 +84,16 @@ static bool supply_magazine(struct iova_space *space)
 static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length)
 {
 	struct iova_cache *cache = &space->cache;
-	unsigned needs;
+	unsigned lacks;
 
 	if (cache->directory->room < space->cache_lengths)
 		return supply_directory(space);
 	if (cache->marked && iova_marks_table_bytes(&cache->marks))
 		return supply_marks(space);
-	needs = iova_cache_needs(cache, iova, length);
-	if (needs & IOVA_CACHE_NEEDS_LANE && !cache->blank_lanes)
+	lacks = iova_cache_lacks(cache, iova, length);
+	if (lacks & IOVA_CACHE_LACKS_LANE)
 		return supply_lane(space);
-	return needs && !cache->blank_magazines && supply_magazine(space);
+	return lacks && supply_magazine(space, length);
 }
 
 /* While the space is young each allocation brings all that its range wants; later
@@ -118,7 +120,7 @@ void iova_space_supply_ahead(struct iova_space *space, uint64_t live)
 		more = supply_lane(space);
 	for (; more && space->magazines_ahead < magazines && space->magazines_ahead < MAGAZINES_AHEAD;
 	     space->magazines_ahead += more)
-		more = supply_magazine(space);
+		more = supply_magazine(space, 1);
 }
 
 /* How many spans from the first on lie side by side, upwards or downwards; run
@@ -320,7 +322,7 @@ void iova_space_relieve(struct iova_space *space, struct iova_cache_lane *lane)
 
 	if (lane)
 		give_all(space, spans, iova_cache_relieve(&space->cache, lane, true, spans, RELIEF));
-	if (++space->cache.idle_ticks % IDLE_INTERVAL)
+	if (++space->cache.idle_ticks % (iova_cache_crowded(&space->cache) ? IDLE_CROWDED : IDLE_INTERVAL))
 		return;
 	lane = iova_cache_idle(&space->cache);
 	if (lane)

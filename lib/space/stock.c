@@ -374,8 +374,7 @@ static void *shrink_one(struct iova_space *space, size_t *bytes)
 
 	if (memory)
 		return memory;
-	memory = iova_cache_remove_empty(&space->cache);
-	*bytes = iova_cache_magazine_bytes(&space->cache);
+	memory = iova_cache_remove_empty(&space->cache, bytes);
 	space->metadata_bytes -= memory ? *bytes : 0;
 	return memory;
 }

@@ -46,9 +46,11 @@ static struct made *make(bool alone, bool atomic, bool marked, unsigned shift)
 			uint64_t iova =
 				(i & 1 ? (uint64_t)1 << 40 : (uint64_t)1 << 30) + (i & 2 ? 0 : (uint64_t)1 << shift);
 
+			size_t bytes;
+
 			iova_cache_blank_lane(cache, memory(made, iova_cache_lane_bytes(cache), IOVA_CACHE_LINE));
-			iova_cache_blank_magazine(cache,
-						  memory(made, iova_cache_magazine_bytes(cache), IOVA_CACHE_LINE));
+			bytes = iova_cache_magazine_bytes(cache, length << shift);
+			iova_cache_blank_magazine(cache, memory(made, bytes, IOVA_CACHE_LINE), bytes);
 			iova_cache_supply(cache, iova, length << shift);
 		}
 	assert_non_null(cache->lanes);

@@ -904,6 +904,71 @@ static void deep_magazines_are_few(void **state)
 	close_space(space);
 }
 
+#define MANY 4096u
+
+/* How many allocations out of many are served by what was kept when many were freed. */
+static uint64_t kept_of_many(struct iova_space *space, uint64_t length)
+{
+	static uint64_t iova[MANY];
+	uint64_t hits = 0;
+
+	for (unsigned round = 0; round < 3; round++) {
+		hits = stats_of(space).cache_hits;
+		for (unsigned i = 0; i < MANY; i++)
+			iova[i] = alloc(space, length, 1, MAX);
+		hits = stats_of(space).cache_hits - hits;
+		for (unsigned i = 0; i < MANY; i++)
+			assert_ok(iova_free(space, iova[i], length));
+	}
+	return hits;
+}
+
+static struct iova_space *open_default(void)
+{
+	struct iova_space_config config;
+	struct iova_space *space;
+
+	iova_sim_reset();
+	test_memory_init(&memory);
+	config = test_config(0, MAX >> 16, 0, &memory);
+	config.cache_granules = 0;
+	assert_ok(iova_space_create(&config, &space));
+	return space;
+}
+
+/* Left to the library, magazines of long ranges are short; and what a burst wants comes
+ * with the first misses behind it. */
+static void long_ranges_are_kept_in_short_magazines(void **state)
+{
+	struct iova_space *space = open_default();
+	uint64_t kept_short = kept_of_many(space, 16 * PAGE), kept_long;
+
+	(void)state;
+	iova_space_drain(space);
+	kept_long = kept_of_many(space, 32 * PAGE);
+	assert_true(kept_short >= 2000);
+	assert_true(kept_long >= 200);
+	assert_true(kept_short >= 7 * kept_long);
+	close_space(space);
+}
+
+/* Short lengths, one after the other, take all that may be kept; a long one that comes
+ * when they are idle gets what they had. */
+static void idle_lengths_make_room(void **state)
+{
+	struct iova_space *space = open_default();
+	uint64_t kept = 0, fill = 0;
+
+	(void)state;
+	for (unsigned i = 1; i <= 16; i++)
+		fill += kept_of_many(space, i * PAGE);
+	for (unsigned rounds = 0; rounds < 10; rounds++)
+		kept += kept_of_many(space, 64 * PAGE);
+	assert_true(fill >= 25000);
+	assert_true(kept >= 200);
+	close_space(space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -911,6 +976,8 @@ int main(void)
 		cmocka_unit_test(the_caches_of_a_forked_child),
 		cmocka_unit_test(many_cpus_are_looked_at),
 		cmocka_unit_test(deep_magazines_are_few),
+		cmocka_unit_test(long_ranges_are_kept_in_short_magazines),
+		cmocka_unit_test(idle_lengths_make_room),
 		cmocka_unit_test(constraints_that_a_cache_can_keep),
 		cmocka_unit_test(an_atomic_space_keeps_without_asking),
 		cmocka_unit_test(a_freed_range_comes_back_first),
