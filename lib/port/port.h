@@ -20,6 +20,8 @@
 
 #include "port_platform.h"
 
+#define IOVA_PORT_LINE 64u /* bytes that a cache moves at once, and that two CPUs should not share */
+
 /* atomic: the lock will be taken from contexts that must not sleep, interrupts
  * (in a process: signal handlers) included.
  * pre: lock is not in use. */

@@ -27,8 +27,6 @@
 
 #include "port.h"
 
-#define IOVA_PORT_LINE 64u /* bytes that two CPUs do not share */
-
 /* word: the number of values in the low 16 bits, above them how many were ever
  * popped, so that one store changes both and no state comes back. floor is what
  * an empty stack has on top, where a pop compares before it counts. */

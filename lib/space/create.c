@@ -86,7 +86,7 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	iova_engine_rbtree_init(&space->rbtree);
 	iova_spantree_init(&space->ledger, 0, ledger_words(config->flags));
 	iova_spantree_init(&space->holes, 0, 0);
-	iova_pool_init(&space->resv_pool, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST));
+	iova_pool_init(&space->resv_pool, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST), 1);
 }
 
 /* The whole aperture becomes free.
@@ -213,7 +213,7 @@ static bool placed_measure(const struct iova_space_config *config, const struct 
 	struct iova_pool records;
 
 	*bytes = PLACED_HEADER + IOVA_POOL_ALIGN - 1;
-	iova_pool_init(&records, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST));
+	iova_pool_init(&records, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST), 1);
 	return engine_measure(stock->extents, bytes) && tree_measure(0, stock->holes, bytes) &&
 	       (!(config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) ||
 		tree_measure(ledger_words(config->flags), stock->live, bytes)) &&

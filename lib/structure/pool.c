@@ -36,18 +36,25 @@ static void slab_unlink(struct iova_pool_slab *slab)
 		slab->next->link = slab->link;
 }
 
-void iova_pool_init(struct iova_pool *pool, size_t item_bytes)
+void iova_pool_init(struct iova_pool *pool, size_t item_bytes, size_t align)
 {
-	iova_assert(item_bytes >= sizeof(struct unused_item));
-	*pool = (struct iova_pool){ 0 };
-	pool->item_bytes = (item_bytes + IOVA_POOL_ALIGN - 1) & ~(size_t)(IOVA_POOL_ALIGN - 1);
+	iova_assert(item_bytes >= sizeof(struct unused_item) && align && !(align & (align - 1)));
+	align = align > IOVA_POOL_ALIGN ? align : IOVA_POOL_ALIGN;
+	*pool = (struct iova_pool){ .align = align };
+	pool->item_bytes = (item_bytes + align - 1) & ~(align - 1);
+}
+
+/* In front of the items, wherever the slab lies. */
+static size_t slab_header(const struct iova_pool *pool)
+{
+	return SLAB_HEADER + pool->align - IOVA_POOL_ALIGN;
 }
 
 size_t iova_pool_slab_bytes(const struct iova_pool *pool, size_t items)
 {
-	uint64_t rest, most = iova_arith_divide(SIZE_MAX - SLAB_HEADER, pool->item_bytes, &rest);
+	uint64_t rest, most = iova_arith_divide(SIZE_MAX - slab_header(pool), pool->item_bytes, &rest);
 
-	return items > most ? 0 : SLAB_HEADER + items * pool->item_bytes;
+	return items > most ? 0 : slab_header(pool) + items * pool->item_bytes;
 }
 
 void iova_pool_add(struct iova_pool *pool, void *memory, size_t items)
@@ -61,14 +68,15 @@ void iova_pool_add(struct iova_pool *pool, void *memory, size_t items)
 }
 
 /* An item that was used before, or else the next that never was. */
-static void *slab_take(struct iova_pool_slab *slab, size_t item_bytes)
+static void *slab_take(const struct iova_pool *pool, struct iova_pool_slab *slab)
 {
 	struct unused_item *item = slab->unused;
+	uintptr_t first = ((uintptr_t)slab + SLAB_HEADER + pool->align - 1) & ~(uintptr_t)(pool->align - 1);
 
 	if (item) {
 		slab->unused = item->next;
 	} else {
-		item = (void *)((char *)slab + SLAB_HEADER + slab->touched++ * item_bytes);
+		item = (void *)((char *)slab + (first - (uintptr_t)slab) + slab->touched++ * pool->item_bytes);
 		item->item.slab = slab;
 	}
 	slab->used++;
@@ -81,7 +89,7 @@ void *iova_pool_take(struct iova_pool *pool)
 	void *item;
 
 	iova_assert(slab);
-	item = slab_take(slab, pool->item_bytes);
+	item = slab_take(pool, slab);
 	pool->used++;
 	if (slab->used == slab->items) {
 		slab_unlink(slab);

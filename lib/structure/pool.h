@@ -8,7 +8,7 @@
 
 #include "port.h"
 
-#define IOVA_POOL_ALIGN 16 /* of slabs and of items */
+#define IOVA_POOL_ALIGN 16 /* of slabs, and of items at least */
 
 struct iova_pool_slab;
 
@@ -18,7 +18,7 @@ struct iova_pool_item {
 };
 
 struct iova_pool {
-	size_t item_bytes;	     /* constant after init */
+	size_t item_bytes, align;    /* constant after init: of items */
 	struct iova_pool_slab *open; /* slabs with an unused item, then those without */
 	struct iova_pool_slab *full;
 	struct iova_pool_slab *closed; /* nothing is taken from these any more */
@@ -26,8 +26,8 @@ struct iova_pool {
 	size_t used;		       /* of all */
 };
 
-/* pre: item_bytes >= 2 pointers. */
-void iova_pool_init(struct iova_pool *pool, size_t item_bytes);
+/* pre: item_bytes >= 2 pointers; align is a power of two. */
+void iova_pool_init(struct iova_pool *pool, size_t item_bytes, size_t align);
 
 /* The bytes of a slab of so many items; 0 where size_t cannot say it. */
 size_t iova_pool_slab_bytes(const struct iova_pool *pool, size_t items);

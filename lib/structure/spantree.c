@@ -8,8 +8,8 @@ void iova_spantree_init(struct iova_spantree *tree, unsigned orders, unsigned ex
 	iova_assert(!orders || orders == ORDERS);
 	*tree = (struct iova_spantree){ .orders = orders, .extras = extras };
 	memset(tree->near, 0xff, sizeof(tree->near)); /* above all */
-	iova_pool_init(&tree->leaves, sizeof(struct iova_spantree_leaf) + extras * LEAF * sizeof(uint64_t));
-	iova_pool_init(&tree->inners, sizeof(struct iova_spantree_inner) + orders * FANOUT * sizeof(uint32_t));
+	iova_pool_init(&tree->leaves, sizeof(struct iova_spantree_leaf) + extras * LEAF * sizeof(uint64_t), LINE);
+	iova_pool_init(&tree->inners, sizeof(struct iova_spantree_inner) + orders * FANOUT * sizeof(uint32_t), LINE);
 }
 
 void iova_spantree_need(uint64_t spans, size_t *leaves, size_t *inners)
@@ -35,101 +35,6 @@ void iova_spantree_start(struct iova_spantree *tree)
 	tree->root = leaf;
 }
 
-/* Where the longest run of the subtree below path->node[level] is kept, or of
- * the leaf's where level is 0: with its parent, or with the tree. */
-static uint32_t *kept_run(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned level,
-			  unsigned order)
-{
-	if (level == tree->height)
-		return &tree->top[order];
-	return &path->node[level]->run[order][path->slot[level]];
-}
-
-/* span, or more of it, became part of path's leaf. Nothing else is looked at:
- * whatever was longer still is. */
-static void runs_rise(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span span)
-{
-	for (unsigned k = 0; k < tree->orders; k++) {
-		uint32_t run = span_run(span, k);
-
-		if (!run) /* nor at any higher order */
-			return;
-		for (unsigned level = 0; level <= tree->height; level++) {
-			uint32_t *kept = kept_run(tree, path, level, k);
-
-			if (run <= *kept)
-				break;
-			*kept = run;
-		}
-	}
-}
-
-/* Whether run is the longest of order below path's node at level, or in its leaf
- * where level is 0, because it is that of the order before already: none is
- * longer at a higher order. */
-static bool run_persists(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned level,
-			 unsigned order, uint32_t run)
-{
-	return order && *kept_run(tree, path, level, order - 1) == run;
-}
-
-/* The longest run of order in path's leaf fell from was to now; those of lower
- * orders are up to date. */
-static void run_lower(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned order, uint32_t was,
-		      uint32_t now)
-{
-	for (unsigned level = 0;; level++) {
-		*kept_run(tree, path, level, order) = now;
-		if (level == tree->height || *kept_run(tree, path, level + 1, order) > was)
-			return;
-		if (!run_persists(tree, path, level + 1, order, now))
-			now = inner_run(path->node[level], order);
-		if (now == was)
-			return;
-	}
-}
-
-/* In path's leaf the span was became what is left of it: none, one or two
- * spans; those of length 0 are none. Only where it held the leaf's longest run
- * are the others looked at. */
-static void runs_fall(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span was,
-		      struct iova_span left, struct iova_span right)
-{
-	for (unsigned k = 0; k < tree->orders; k++) {
-		uint32_t before = span_run(was, k), kept, now, other;
-
-		if (!before)
-			return;
-		kept = *kept_run(tree, path, 0, k);
-		if (before < kept)
-			continue;
-		now = span_run(left, k);
-		other = span_run(right, k);
-		now = now > other ? now : other;
-		if (now == kept)
-			continue;
-		if (!run_persists(tree, path, 0, k, now))
-			now = leaf_run(path->leaf, k);
-		if (now != kept)
-			run_lower(tree, path, k, kept, now);
-	}
-}
-
-/* Writes the longest runs of path's child at slot of node[level] from the child
- * itself. Those above do not change: the caller only moved spans between
- * neighbours of one parent. */
-static void runs_rederive(struct iova_spantree *tree, struct iova_spantree_inner *inner, unsigned slot, unsigned level)
-{
-	void *child = inner->child[slot];
-	uint32_t run = 1;
-
-	for (unsigned k = 0; k < tree->orders; k++) {
-		if (run) /* else there is none of a higher order either */
-			run = level ? inner_run(child, k) : leaf_run(child, k);
-		inner->run[k][slot] = run;
-	}
-}
-
 /* The first start of path's leaf changed. */
 static void keys_lift(struct iova_spantree *tree, struct iova_spantree_path *path)
 {
@@ -144,17 +49,22 @@ static void keys_lift(struct iova_spantree *tree, struct iova_spantree_path *pat
 static void children_move(struct iova_spantree *tree, struct iova_spantree_inner *to, size_t at,
 			  const struct iova_spantree_inner *from, size_t first, size_t count)
 {
+	unsigned orders = inner_orders(tree, from), others = to == from ? 0 : inner_orders(tree, to);
+
+	orders = orders > others ? orders : others;
 	memmove(&to->key[at], &from->key[first], count * sizeof(to->key[0]));
 	memmove(&to->child[at], &from->child[first], count * sizeof(to->child[0]));
-	for (unsigned k = 0; k < tree->orders; k++)
+	for (unsigned k = 0; k < orders; k++)
 		memmove(&to->run[k][at], &from->run[k][first], count * sizeof(to->run[0][0]));
 }
 
 /* Makes count the number of children, which it is not above. */
 static void children_cut(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t count)
 {
+	unsigned orders = inner_orders(tree, inner);
+
 	inner->count = count;
-	for (unsigned k = 0; k < tree->orders; k++)
+	for (unsigned k = 0; k < orders; k++)
 		memset(&inner->run[k][count], 0, (FANOUT - count) * sizeof(inner->run[0][0]));
 }
 
@@ -175,9 +85,10 @@ static void root_raise(struct iova_spantree *tree, struct iova_spantree_path *pa
 	struct iova_spantree_inner *root = iova_pool_take(&tree->inners);
 
 	iova_assert(tree->height < IOVA_SPANTREE_HEIGHT);
-	children_cut(tree, root, 1);
+	root->count = 1;
 	root->key[0] = key;
 	root->child[0] = tree->root;
+	memset(root->run, 0, tree->orders * sizeof(root->run[0]));
 	for (unsigned k = 0; k < tree->orders; k++)
 		root->run[k][0] = tree->top[k];
 	path->node[tree->height] = root;
@@ -195,9 +106,18 @@ static void inner_split(struct iova_spantree *tree, struct iova_spantree_path *p
 	struct iova_spantree_inner *left = path->node[level], *right = iova_pool_take(&tree->inners);
 	size_t half = FANOUT / 2;
 
-	children_move(tree, right, 0, left, half, FANOUT - half);
-	children_cut(tree, right, FANOUT - half);
-	children_cut(tree, left, half);
+	for (size_t at = 0; at < tree->inners.item_bytes; at += LINE) { /* all at once, not one by one */
+		__builtin_prefetch((char *)left + at, 1);
+		__builtin_prefetch((char *)right + at, 1);
+	}
+	memcpy(right->key, &left->key[half], half * sizeof(left->key[0]));
+	memcpy(right->child, &left->child[half], half * sizeof(left->child[0]));
+	for (unsigned k = 0; k < tree->orders; k++) {
+		memcpy(right->run[k], &left->run[k][half], half * sizeof(left->run[0][0]));
+		memset(&right->run[k][half], 0, half * sizeof(left->run[0][0]));
+		memset(&left->run[k][half], 0, half * sizeof(left->run[0][0]));
+	}
+	left->count = right->count = half;
 	child_insert(tree, path, level + 1, right, right->key[0]);
 	if (path->slot[level] >= half) {
 		path->node[level] = right;
@@ -227,8 +147,8 @@ static void child_insert(struct iova_spantree *tree, struct iova_spantree_path *
 	inner->key[at] = key;
 	inner->child[at] = child;
 	inner->count++;
-	runs_rederive(tree, inner, path->slot[level], level);
-	runs_rederive(tree, inner, (unsigned)at, level);
+	iova_spantree_runs_rederive(tree, inner, path->slot[level], level);
+	iova_spantree_runs_rederive(tree, inner, (unsigned)at, level);
 }
 
 /* Makes two half full leaves of path's full one; path goes to the one in which
@@ -356,7 +276,7 @@ void iova_spantree_insert(struct iova_spantree *tree, struct iova_spantree_path 
 	span_put(tree, path, span);
 	if (!path->index)
 		keys_lift(tree, path);
-	runs_rise(tree, path, span);
+	iova_spantree_runs_rise(tree, path, span);
 }
 
 /* Writes other bounds for path's span; neither keys nor runs. */
@@ -377,20 +297,20 @@ void iova_spantree_split(struct iova_spantree *tree, struct iova_spantree_path *
 	span_put(tree, path, right);
 	path->index--; /* a leaf that span_put split keeps both in one */
 	span_set(tree, path, left);
-	runs_fall(tree, path, was, left, right);
+	iova_spantree_runs_fall(tree, path, was);
 }
 
 void iova_spantree_replace(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
 {
-	struct iova_span was = iova_spantree_at(path), none = { 0, 0 };
+	struct iova_span was = iova_spantree_at(path);
 
 	span_set(tree, path, span);
 	if (!path->index && span.start != was.start)
 		keys_lift(tree, path);
 	if (span.start < was.start || iova_span_last(span) > iova_span_last(was))
-		runs_rise(tree, path, span);
+		iova_spantree_runs_rise(tree, path, span);
 	if (span.start > was.start || iova_span_last(span) < iova_span_last(was))
-		runs_fall(tree, path, was, span, none);
+		iova_spantree_runs_fall(tree, path, was);
 }
 
 /* Takes the child at slot out of inner. */
@@ -466,9 +386,9 @@ static void rebalance(struct iova_spantree *tree, struct iova_spantree_path *pat
 		} else {
 			inner->key[slot + 1] = level ? ((struct iova_spantree_inner *)right)->key[0]
 						     : ((struct iova_spantree_leaf *)right)->start[0];
-			runs_rederive(tree, inner, slot + 1, level);
+			iova_spantree_runs_rederive(tree, inner, slot + 1, level);
 		}
-		runs_rederive(tree, inner, slot, level);
+		iova_spantree_runs_rederive(tree, inner, slot, level);
 		count = inner->count;
 		least = IOVA_SPANTREE_MIN;
 	}
@@ -503,18 +423,18 @@ void iova_spantree_join(struct iova_spantree *tree, struct iova_spantree_path *p
 	span_set(tree, path, span);
 	if (!path->index)
 		keys_lift(tree, path);
-	runs_rise(tree, path, span);
+	iova_spantree_runs_rise(tree, path, span);
 	rebalance(tree, path);
 }
 
 void iova_spantree_remove(struct iova_spantree *tree, struct iova_spantree_path *path)
 {
 	struct iova_spantree_leaf *leaf = path->leaf;
-	struct iova_span was = iova_spantree_at(path), none = { 0, 0 };
+	struct iova_span was = iova_spantree_at(path);
 
 	span_drop(tree, leaf, path->index);
 	if (!path->index && leaf->count)
 		keys_lift(tree, path);
-	runs_fall(tree, path, was, none, none);
+	iova_spantree_runs_fall(tree, path, was);
 	rebalance(tree, path);
 }

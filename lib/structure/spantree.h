@@ -24,8 +24,8 @@
 #define IOVA_SPANTREE_FANOUT   16u
 #define IOVA_SPANTREE_LEAF_MIN (IOVA_SPANTREE_LEAF / 2)
 #define IOVA_SPANTREE_MIN      (IOVA_SPANTREE_FANOUT / 2)
-#define IOVA_SPANTREE_RUN_MAX  UINT32_MAX /* runs this long and longer are kept as this */
-#define IOVA_SPANTREE_BEST     64u	  /* leaves that a search for the best fit compares */
+#define IOVA_SPANTREE_RUN_MAX  0x7fffffffu /* runs this long and longer are kept as this */
+#define IOVA_SPANTREE_BEST     64u	   /* leaves that a search for the best fit compares */
 
 struct iova_spantree {
 	void *root;	 /* a leaf where height is 0 */

@@ -38,7 +38,7 @@ static bool leaf_highest(struct search *search, struct iova_spantree_leaf *leaf)
 		struct iova_span span = leaf_span(leaf, i);
 
 		search->tree->steps++;
-		if (fits(query, &span)) {
+		if (span.length >= query->length && fits(query, &span)) { /* mostly too short */
 			search->path->index = i;
 			return true;
 		}

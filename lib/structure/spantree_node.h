@@ -8,6 +8,7 @@
 #define LEAF   IOVA_SPANTREE_LEAF
 #define FANOUT IOVA_SPANTREE_FANOUT
 #define ORDERS IOVA_SPAN_ORDERS
+#define LINE   IOVA_PORT_LINE
 
 struct iova_spantree_leaf {
 	struct iova_pool_item item;
@@ -23,7 +24,7 @@ struct iova_spantree_inner {
 	size_t count;
 	uint64_t key[FANOUT]; /* the first start in child's subtree */
 	void *child[FANOUT];
-	uint32_t run[][FANOUT]; /* [order][child], orders rows; 0 from count on */
+	_Alignas(LINE) uint32_t run[][FANOUT]; /* [order][child], orders rows; 0 from count on */
 };
 
 static inline struct iova_span leaf_span(const struct iova_spantree_leaf *leaf, unsigned index)
@@ -62,14 +63,35 @@ static inline uint32_t leaf_run(const struct iova_spantree_leaf *leaf, unsigned 
 	return clamp_run((uint64_t)(even > odd ? even : odd));
 }
 
+/* Signed ones compare faster. */
+typedef int32_t iova_spantree_runs __attribute__((vector_size(16), may_alias));
+
+static inline iova_spantree_runs runs_longer(iova_spantree_runs a, iova_spantree_runs b)
+{
+	iova_spantree_runs mask = a > b;
+
+	return (a & mask) | (b & ~mask);
+}
+
 /* The longest run of an inner node; those of children that it lacks are 0. */
 static inline uint32_t inner_run(const struct iova_spantree_inner *inner, unsigned order)
 {
-	uint32_t longest = 0;
+	const iova_spantree_runs *run = (const void *)inner->run[order];
+	iova_spantree_runs longest = runs_longer(runs_longer(run[0], run[1]), runs_longer(run[2], run[3]));
+	int32_t even = longest[0] > longest[2] ? longest[0] : longest[2];
+	int32_t odd = longest[1] > longest[3] ? longest[1] : longest[3];
 
-	for (unsigned i = 0; i < FANOUT; i++)
-		longest = inner->run[order][i] > longest ? inner->run[order][i] : longest;
-	return longest;
+	return (uint32_t)(even > odd ? even : odd);
+}
+
+/* The orders of which an inner node has runs: those from 0 on. */
+static inline unsigned inner_orders(const struct iova_spantree *tree, const struct iova_spantree_inner *inner)
+{
+	unsigned orders = 0;
+
+	while (orders < tree->orders && inner_run(inner, orders))
+		orders++;
+	return orders;
 }
 
 /* How many of an ascending list are at or below number: 0 to count. No branch
@@ -78,6 +100,8 @@ static inline unsigned count_up_to(const uint64_t *ascending, size_t count, uint
 {
 	unsigned below = 0;
 
+	if (count && ascending[count - 1] <= number) /* as it is where there is no limit */
+		return (unsigned)count;
 	for (size_t i = 0; i < count; i++)
 		below += ascending[i] <= number;
 	return below;
@@ -90,5 +114,22 @@ static inline unsigned inner_slot(const struct iova_spantree_inner *inner, uint6
 
 	return count ? count - 1 : 0;
 }
+
+/*
+ * spantree_runs.c: the longest runs, where they are kept.
+ */
+
+/* span, or more of it, became part of path's leaf. Nothing else is looked at:
+ * whatever was longer still is. */
+void iova_spantree_runs_rise(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span span);
+
+/* Of the span was, which path's leaf had, only a part is left there, or nothing. */
+void iova_spantree_runs_fall(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span was);
+
+/* Writes the longest runs of inner's child at slot from the child itself, a leaf
+ * where level is 0. Those above do not change: the caller only moved spans
+ * between neighbours of one parent. */
+void iova_spantree_runs_rederive(struct iova_spantree *tree, struct iova_spantree_inner *inner, unsigned slot,
+				 unsigned level);
 
 #endif

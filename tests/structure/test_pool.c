@@ -39,7 +39,7 @@ static void a_slab_holds_its_items(void **state)
 	char *slab, *item[7];
 
 	(void)state;
-	iova_pool_init(&pool, ITEM);
+	iova_pool_init(&pool, ITEM, 1);
 	assert_int_equal(pool.item_bytes, 48);
 	slab = add(&pool, 7);
 	for (unsigned i = 0; i < 7; i++) {
@@ -68,7 +68,7 @@ static void sizes_that_size_t_cannot_say(void **state)
 	size_t most, header;
 
 	(void)state;
-	iova_pool_init(&pool, ITEM);
+	iova_pool_init(&pool, ITEM, 1);
 	header = iova_pool_slab_bytes(&pool, 1) - 48;
 	most = (SIZE_MAX - header) / 48;
 	assert_int_equal(iova_pool_slab_bytes(&pool, most), header + most * 48);
@@ -84,7 +84,7 @@ static void items_at_random(void **state)
 	uint32_t random = 1;
 
 	(void)state;
-	iova_pool_init(&pool, ITEM);
+	iova_pool_init(&pool, ITEM, 1);
 	for (unsigned i = 0; i < SLABS; i++)
 		add(&pool, 1 + i * 5);
 	assert_int_equal(pool.items, 55);
@@ -117,7 +117,7 @@ static void closed_slabs_go_when_unused(void **state)
 	size_t bytes;
 
 	(void)state;
-	iova_pool_init(&pool, ITEM);
+	iova_pool_init(&pool, ITEM, 1);
 	big = add(&pool, 8);
 	small = add(&pool, 4);
 	for (unsigned i = 0; i < 11; i++) /* the small one is full, then seven of the big one */
@@ -160,7 +160,7 @@ static void the_least_used_slab_is_closed(void **state)
 	size_t bytes;
 
 	(void)state;
-	iova_pool_init(&pool, ITEM);
+	iova_pool_init(&pool, ITEM, 1);
 	slab[0] = add(&pool, 3);
 	for (unsigned i = 0; i < 3; i++)
 		item[i] = iova_pool_take(&pool);
@@ -198,7 +198,7 @@ static void broken_open(struct broken *b)
 {
 	void *item[3];
 
-	iova_pool_init(&b->pool, ITEM);
+	iova_pool_init(&b->pool, ITEM, 1);
 	b->full = add(&b->pool, 2);
 	iova_pool_take(&b->pool);
 	iova_pool_take(&b->pool);
