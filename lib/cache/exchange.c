@@ -210,32 +210,31 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 	return true;
 }
 
-/* So many ranges found no magazine: how many would have, in those that a depot with room
- * for full more may have. */
-static uint32_t would_keep(const struct iova_cache_lane *lane, uint32_t full, size_t ranges)
+/* So many ranges found no magazine. No more are wanted than all CPUs and a full depot
+ * would keep. */
+static void spill_wants(const struct iova_cache *cache, struct iova_cache_lane *lane, size_t ranges)
 {
-	uint64_t room = (full + (uint64_t)1) * lane->capacity;
+	uint64_t magazines = __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED) + (uint64_t)2 * cache->percpu.cpus;
+	uint64_t most = magazines * lane->capacity;
+	uint64_t more = lane->wanted < most ? most - lane->wanted : 0;
 
-	return (uint32_t)(ranges < room ? ranges : room);
+	iova_cache_want(lane, (uint32_t)(ranges < more ? ranges : more));
 }
 
-/* The loaded magazine gets room; ranges: that are to be kept.
+/* The loaded magazine gets room. ranges: that are to be kept.
  * pre: the depot lock; hands are taken. */
 static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, struct hands *hands, size_t ranges)
 {
-	uint32_t depot_most = __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED);
-
 	if (has_room(hands->loaded))
 		return true;
 	if (has_room(hands->spare)) {
 		hands_swap(hands);
 		return true;
 	}
-	if (hands->spare && lane->fulls >= depot_most)
+	if (hands->spare && lane->fulls >= __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED))
 		return false;
 	if (!lane->empty) {
-		iova_cache_want(lane,
-				would_keep(lane, lane->fulls < depot_most ? depot_most - lane->fulls : 0, ranges));
+		spill_wants(cache, lane, ranges);
 		return false;
 	}
 	magazine_fetch(lane, lane->empty, true);
@@ -363,43 +362,40 @@ static size_t pop(struct iova_cache_lane *lane, const struct hands *hands, const
 	return found;
 }
 
+static size_t pop_here(const struct iova_cache *cache, struct iova_cache_lane *lane,
+		       const struct iova_cache_batch *batch, bool all)
+{
+	struct hands hands;
+	size_t found = 0;
+
+	lane_fetch(lane);
+	iova_cache_lane_lock(cache, lane);
+	if (hands_take(cache, lane, &hands)) {
+		if (!all || enough(lane, &hands, batch))
+			found = pop(lane, &hands, batch);
+		lane->popped += all ? found : 0;
+		hands_give(cache, lane, &hands);
+	}
+	iova_cache_lane_unlock(cache, lane);
+	return found;
+}
+
 bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *lane,
 			const struct iova_cache_batch *batch)
 {
 	uint64_t magazines = __atomic_load_n(&lane->fulls, __ATOMIC_RELAXED) + (uint64_t)2;
-	struct hands hands;
-	size_t found = 0;
 
-	if (batch->count > magazines * lane->capacity)
+	if (batch->count > magazines * lane->capacity || !pop_here(cache, lane, batch, true))
 		return false;
-	lane_fetch(lane);
-	iova_cache_lane_lock(cache, lane);
-	if (hands_take(cache, lane, &hands)) {
-		if (enough(lane, &hands, batch))
-			found = pop(lane, &hands, batch);
-		lane->popped += found;
-		hands_give(cache, lane, &hands);
-	}
-	iova_cache_lane_unlock(cache, lane);
-	for (size_t i = 0; cache->marked && i < found; i++)
+	for (size_t i = 0; cache->marked && i < batch->count; i++)
 		iova_marks_live(&cache->marks, batch->iovas[i], batch->iovas[i] | lane->gate.key);
-	return found;
+	return true;
 }
 
 size_t iova_cache_pop_some(const struct iova_cache *cache, struct iova_cache_lane *lane,
 			   const struct iova_cache_batch *batch)
 {
-	struct hands hands;
-	size_t found = 0;
-
-	lane_fetch(lane);
-	iova_cache_lane_lock(cache, lane);
-	if (hands_take(cache, lane, &hands)) {
-		found = pop(lane, &hands, batch);
-		hands_give(cache, lane, &hands);
-	}
-	iova_cache_lane_unlock(cache, lane);
-	return found;
+	return pop_here(cache, lane, batch, false);
 }
 
 /* Fills a magazine up; returns how many found room. */

@@ -407,9 +407,11 @@ static size_t free_run(struct iova_space *space, const uint64_t *iovas, uint64_t
 		       int *error)
 {
 	struct iova_cache_lane *lane = iova_cache_lane_of(&space->cache, iovas[0], length);
+	uint64_t taken;
 	size_t done = 0;
 
 	iova_space_lock(space);
+	taken = space->taken_ranges;
 	for (; done < claimed; done++)
 		space->frees += iova_space_give_back(
 			space, (struct iova_span){ iovas[done] >> space->shift, iova_space_granules(space, length) });
@@ -419,7 +421,7 @@ static size_t free_run(struct iova_space *space, const uint64_t *iovas, uint64_t
 		*error = free_or_keep(space, keeper, iovas[done], length);
 		done += !*error;
 	}
-	iova_space_relieve(space, lane);
+	iova_space_relieve(space, space->taken_ranges < taken ? lane : NULL);
 	iova_space_unlock(space);
 	return done;
 }
