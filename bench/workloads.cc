@@ -48,6 +48,41 @@ class CycleWorkload : public Workload
 	Cycle cycle;
 };
 
+/* W1b: pages in batches. */
+class BatchWorkload : public Workload
+{
+      public:
+	BatchWorkload(const Options &options, size_t count, uint32_t flags)
+	    : space(space_create(options, IOVA_PLACE_DEFAULT, flags, nullptr)), iovas(count)
+	{
+	}
+
+	void run(size_t pairs) override
+	{
+		for (size_t done = 0; done < pairs; done += iovas.size()) {
+			size_t freed = 0;
+
+			errors |= iova_alloc_batch(space.get(), granule, granule, no_limit, iovas.data(), iovas.size());
+			errors |= iova_free_batch(space.get(), iovas.data(), granule, iovas.size(), &freed);
+		}
+		if (errors)
+			die("W1b: a batch failed");
+	}
+	Shape shape() override
+	{
+		return shape_of(space.get(), {});
+	}
+	void verify(const std::string &name) override
+	{
+		space_verify(space.get(), name);
+	}
+
+      private:
+	Space space;
+	std::vector<uint64_t> iovas;
+	int errors = 0;
+};
+
 /* W2: the oldest of a ring is freed, a new one takes its place. */
 class FifoWorkload : public Workload
 {
@@ -337,6 +372,9 @@ std::vector<WorkloadEntry> workload_list(const Options &options)
 		{ "W1", 500000, true, false, "empty", maker<CycleWorkload>(false, 0u) },
 		{ "W1m", 500000, true, false, "empty", maker<CycleWorkload>(true, 0u) },
 		{ "W1 CHECKED", 500000, true, false, "empty", maker<CycleWorkload>(false, IOVA_SPACE_CHECKED) },
+		{ "W1b/64", 64 * 2000, true, false, "empty", maker<BatchWorkload>(size_t{ 64 }, 0u) },
+		{ "W1b/64 CHECKED", 64 * 2000, true, false, "empty",
+		  maker<BatchWorkload>(size_t{ 64 }, IOVA_SPACE_CHECKED) },
 		{ "W2/256", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{ 256 }) },
 		{ "W2/4096", 300000, true, false, "a ring", maker<FifoWorkload>(size_t{ 4096 }) },
 		{ "W2q/256", 300000, true, false, "a ring, and as many that wait", maker<QuarantineWorkload>(0u) },

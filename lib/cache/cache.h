@@ -343,6 +343,31 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
  * full too, or no magazine is left. As iova_cache_push. */
 bool iova_cache_spill(const struct iova_cache *cache, struct iova_cache_lane *lane, uint64_t iova);
 
+/* A request for count > 0 ranges that start at most at most and are aligned to align
+ * bytes. */
+struct iova_cache_batch {
+	uint64_t most, align;
+	uint64_t *iovas; /* where they go */
+	size_t count;
+};
+
+/* All of them out of what this CPU and the depot have; false, and nothing is changed,
+ * where there are not so many. Under one depot lock: nobody misses a range that in the
+ * end stays in the cache. */
+bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *lane,
+			const struct iova_cache_batch *batch);
+
+/* Owned. As many of them as there are; returns how many. Until the owner's lock is
+ * released they are the caller's to give to the user, or to the engine: they are not
+ * counted as popped, and what is marked says cached. */
+size_t iova_cache_pop_some(const struct iova_cache *cache, struct iova_cache_lane *lane,
+			   const struct iova_cache_batch *batch);
+
+/* Keeps as many ranges as find room, from the first on; returns how many. As
+ * iova_cache_push. */
+size_t iova_cache_push_some(const struct iova_cache *cache, struct iova_cache_lane *lane, const uint64_t *iovas,
+			    size_t count);
+
 /* Owned. Takes up to most ranges out of the depot: of what is returning, else,
  * where overfull, of a full magazine. */
 uint32_t iova_cache_relieve(struct iova_cache *cache, struct iova_cache_lane *lane, bool overfull,

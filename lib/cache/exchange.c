@@ -89,6 +89,11 @@ static void hands_swap(struct hands *hands)
 	hands->spare = loaded;
 }
 
+static bool fits(uint64_t iova, uint64_t most, uint64_t align)
+{
+	return iova <= most && !(iova & (align - 1));
+}
+
 /* Takes the newest range that fits out of a magazine. */
 static bool magazine_take(struct iova_cache_magazine *magazine, uint64_t most, uint64_t align, uint64_t *iova)
 {
@@ -99,7 +104,7 @@ static bool magazine_take(struct iova_cache_magazine *magazine, uint64_t most, u
 		return false;
 	stack = iova_cache_stack(magazine);
 	for (i = iova_cache_count(magazine); i; i--)
-		if (stack->values[i - 1] <= most && !(stack->values[i - 1] & (align - 1)))
+		if (fits(stack->values[i - 1], most, align))
 			break;
 	if (!i)
 		return false;
@@ -205,8 +210,20 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 	return true;
 }
 
-/* pre: the depot lock; hands are taken. */
-static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, struct hands *hands)
+/* So many ranges found no magazine. No more are wanted than all CPUs and a full depot
+ * would keep. */
+static void spill_wants(const struct iova_cache *cache, struct iova_cache_lane *lane, size_t ranges)
+{
+	uint64_t magazines = __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED) + (uint64_t)2 * cache->percpu.cpus;
+	uint64_t most = magazines * lane->capacity;
+	uint64_t more = lane->wanted < most ? most - lane->wanted : 0;
+
+	iova_cache_want(lane, (uint32_t)(ranges < more ? ranges : more));
+}
+
+/* The loaded magazine gets room. ranges: that are to be kept.
+ * pre: the depot lock; hands are taken. */
+static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, struct hands *hands, size_t ranges)
 {
 	if (has_room(hands->loaded))
 		return true;
@@ -217,7 +234,7 @@ static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, 
 	if (hands->spare && lane->fulls >= __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED))
 		return false;
 	if (!lane->empty) {
-		iova_cache_want(lane, 1);
+		spill_wants(cache, lane, ranges);
 		return false;
 	}
 	magazine_fetch(lane, lane->empty, true);
@@ -235,7 +252,7 @@ bool iova_cache_spill(const struct iova_cache *cache, struct iova_cache_lane *la
 	lane_fetch(lane);
 	iova_cache_lane_lock(cache, lane);
 	if (hands_take(cache, lane, &hands)) {
-		room = spill(cache, lane, &hands);
+		room = spill(cache, lane, &hands, 1);
 		if (room) {
 			magazine_add(hands.loaded, iova);
 			lane->pushed++;
@@ -268,4 +285,146 @@ uint32_t iova_cache_relieve(struct iova_cache *cache, struct iova_cache_lane *la
 	}
 	iova_cache_lane_unlock(cache, lane);
 	return count;
+}
+
+/*
+ * Many at once, under one depot lock.
+ */
+
+/* How many of a magazine's ranges the batch could have, counted up to most. */
+static size_t magazine_fitting(struct iova_cache_magazine *magazine, const struct iova_cache_batch *batch, size_t most)
+{
+	size_t found = 0;
+
+	for (uint32_t i = magazine ? iova_cache_count(magazine) : 0; i && found < most; i--)
+		found += fits(iova_cache_stack(magazine)->values[i - 1], batch->most, batch->align);
+	return found;
+}
+
+/* pre: the depot lock; hands are taken. */
+static bool enough(const struct iova_cache_lane *lane, const struct hands *hands, const struct iova_cache_batch *batch)
+{
+	size_t found = magazine_fitting(hands->loaded, batch, batch->count);
+
+	found += magazine_fitting(hands->spare, batch, batch->count - found);
+	for (struct iova_cache_magazine *magazine = lane->full; magazine && found < batch->count;
+	     magazine = magazine->next) {
+		magazine_fetch(lane, magazine, false);
+		found += magazine_fitting(magazine, batch, batch->count - found);
+	}
+	return found == batch->count;
+}
+
+/* Takes the newest ranges that fit, as far as the batch lacks some behind the first
+ * found; returns how many. Those that do not fit stay in their order: what was looked
+ * at lies at [high, count). */
+static size_t magazine_pop(struct iova_cache_magazine *magazine, const struct iova_cache_batch *batch, size_t found)
+{
+	struct iova_port_stack *stack;
+	uint32_t count, low, high;
+
+	if (!magazine)
+		return 0;
+	stack = iova_cache_stack(magazine);
+	count = low = high = iova_cache_count(magazine);
+	for (size_t at = found; low && at < batch->count;) {
+		uint64_t iova = stack->values[--low];
+
+		if (fits(iova, batch->most, batch->align))
+			batch->iovas[at++] = iova;
+		else
+			stack->values[--high] = iova;
+	}
+	memmove(&stack->values[low], &stack->values[high], (count - high) * sizeof(*stack->values));
+	iova_port_stack_word_set(stack, stack->word - (high - low));
+	return high - low;
+}
+
+/* pre: the depot lock; hands are taken. */
+static size_t pop(struct iova_cache_lane *lane, const struct hands *hands, const struct iova_cache_batch *batch)
+{
+	struct iova_cache_magazine **link = &lane->full;
+	size_t found = magazine_pop(hands->loaded, batch, 0);
+
+	found += magazine_pop(hands->spare, batch, found);
+	while (*link && found < batch->count) {
+		size_t here = magazine_pop(*link, batch, found);
+
+		found += here;
+		lane->moves += here > 0;
+		if (iova_cache_count(*link)) {
+			link = &(*link)->next;
+			continue;
+		}
+		fulls_add(lane, -1);
+		iova_cache_list_add(&lane->empty, iova_cache_list_take(link));
+	}
+	return found;
+}
+
+static size_t pop_here(const struct iova_cache *cache, struct iova_cache_lane *lane,
+		       const struct iova_cache_batch *batch, bool all)
+{
+	struct hands hands;
+	size_t found = 0;
+
+	lane_fetch(lane);
+	iova_cache_lane_lock(cache, lane);
+	if (hands_take(cache, lane, &hands)) {
+		if (!all || enough(lane, &hands, batch))
+			found = pop(lane, &hands, batch);
+		lane->popped += all ? found : 0;
+		hands_give(cache, lane, &hands);
+	}
+	iova_cache_lane_unlock(cache, lane);
+	return found;
+}
+
+bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *lane,
+			const struct iova_cache_batch *batch)
+{
+	uint64_t magazines = __atomic_load_n(&lane->fulls, __ATOMIC_RELAXED) + (uint64_t)2;
+
+	if (batch->count > magazines * lane->capacity || !pop_here(cache, lane, batch, true))
+		return false;
+	for (size_t i = 0; cache->marked && i < batch->count; i++)
+		iova_marks_live(&cache->marks, batch->iovas[i], batch->iovas[i] | lane->gate.key);
+	return true;
+}
+
+size_t iova_cache_pop_some(const struct iova_cache *cache, struct iova_cache_lane *lane,
+			   const struct iova_cache_batch *batch)
+{
+	return pop_here(cache, lane, batch, false);
+}
+
+/* Fills a magazine up; returns how many found room. */
+static size_t magazine_push(struct iova_cache_magazine *magazine, const uint64_t *iovas, size_t count)
+{
+	struct iova_port_stack *stack = iova_cache_stack(magazine);
+	uint32_t at = iova_cache_count(magazine);
+	size_t room = (size_t)(stack->capacity - at);
+
+	room = count < room ? count : room;
+	memcpy(&stack->values[at], iovas, room * sizeof(*iovas));
+	iova_port_stack_word_set(stack, stack->word + room);
+	return room;
+}
+
+size_t iova_cache_push_some(const struct iova_cache *cache, struct iova_cache_lane *lane, const uint64_t *iovas,
+			    size_t count)
+{
+	struct hands hands;
+	size_t kept = 0;
+
+	lane_fetch(lane);
+	iova_cache_lane_lock(cache, lane);
+	if (hands_take(cache, lane, &hands)) {
+		while (kept < count && spill(cache, lane, &hands, count - kept))
+			kept += magazine_push(hands.loaded, iovas + kept, count - kept);
+		lane->pushed += kept;
+		hands_give(cache, lane, &hands);
+	}
+	iova_cache_lane_unlock(cache, lane);
+	return kept;
 }

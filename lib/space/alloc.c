@@ -304,6 +304,93 @@ static int batch_take(struct iova_space *space, struct iova_fit *fit, uint64_t *
 	}
 }
 
+/* What a fit asks of the caches. */
+static struct iova_cache_batch batch_of(const struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas,
+					size_t count)
+{
+	return (struct iova_cache_batch){ .most = iova_space_bytes_of(space, fit->hi - (fit->length - 1)),
+					  .align = iova_space_bytes_of(space, fit->align),
+					  .iovas = iovas,
+					  .count = count };
+}
+
+/* All out of one lane, without the space's lock. */
+static bool batch_cached(struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas, size_t count)
+{
+	struct iova_cache_batch batch = batch_of(space, fit, iovas, count);
+
+	for (unsigned i = fit->keeps ? IOVA_CACHE_CLASSES : 0; i-- > 0;) {
+		struct iova_cache_lane *lane = iova_cache_lane_in(&space->cache, fit->length, i, batch.most);
+
+		if (lane && iova_cache_pop_all(&space->cache, lane, &batch))
+			return true;
+	}
+	return false;
+}
+
+/* What the caches have, which is not the user's yet. */
+static size_t batch_pop(struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas, size_t count)
+{
+	struct iova_cache_batch batch = batch_of(space, fit, iovas, count);
+
+	for (unsigned i = fit->keeps ? IOVA_CACHE_CLASSES : 0; i-- > 0 && batch.count;) {
+		struct iova_cache_lane *lane = iova_cache_lane_in(&space->cache, fit->length, i, batch.most);
+		size_t found = lane ? iova_cache_pop_some(&space->cache, lane, &batch) : 0;
+
+		batch.iovas += found;
+		batch.count -= found;
+	}
+	return count - batch.count;
+}
+
+/*
+ * What the caches have, and the rest from the engine, with no gap in the lock. Where
+ * that is not enough, all goes to the engine: cached ranges may lie badly, and equal
+ * ones from the top are as many as fit. *cached: of those that the user has now.
+ */
+static bool batch_mixed(struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas, size_t count,
+			size_t *cached)
+{
+	if (iova_stock_reserve(space, count, 0, 0))
+		return false;
+	*cached = batch_pop(space, fit, iovas, count);
+	if (*cached && !batch_fit(space, fit, iovas + *cached, count - *cached)) {
+		for (size_t i = 0; space->cache.marked && i < *cached; i++)
+			iova_marks_live(&space->cache.marks, iovas[i], iova_marks_key(iovas[i], fit->length));
+		return true;
+	}
+	while (*cached)
+		iova_space_give_back(space, (struct iova_span){ iovas[--*cached] >> space->shift, fit->length });
+	return false;
+}
+
+/* What so many allocations would have brought. */
+static void batch_supply(struct iova_space *space, const struct iova_fit *fit, const uint64_t *iovas, size_t count)
+{
+	if (!count || iova_stock_ahead(space) || !fit->keeps)
+		return;
+	for (size_t i = 0; i < count; i++)
+		iova_space_supply(space, iovas[i], iova_space_bytes_of(space, fit->length));
+}
+
+static int batch_slow(struct iova_space *space, struct iova_fit *fit, uint64_t *iovas, size_t count)
+{
+	size_t cached = 0;
+	int error = 0;
+
+	if (!space->cache.lanes || !batch_mixed(space, fit, iovas, count, &cached))
+		error = batch_take(space, fit, iovas, count);
+	if (error == IOVA_ERR_NOSPC)
+		error = iova_open_fits_batch(space, fit, count) ? IOVA_ERR_AGAIN : IOVA_ERR_NOSPC;
+	if (error)
+		return error;
+	space->allocs += count;
+	space->cache_hits += cached;
+	space->cache_misses += fit->keeps ? count - cached : 0;
+	batch_supply(space, fit, iovas + cached, count - cached);
+	return 0;
+}
+
 int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit, uint64_t *iovas,
 		     size_t count)
 {
@@ -318,16 +405,15 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 	/* What could not even fit an empty window takes no records. */
 	if (!error && count > iova_arith_divide(fit.hi - fit.lo + 1, fit.length, &rest))
 		error = IOVA_ERR_NOSPC;
+	if (!error && batch_cached(space, &fit, iovas, count))
+		return 0;
 	iova_space_lock(space);
-	if (!error) {
-		error = batch_take(space, &fit, iovas, count);
-		if (error == IOVA_ERR_NOSPC)
-			error = iova_open_fits_batch(space, &fit, count) ? IOVA_ERR_AGAIN : IOVA_ERR_NOSPC;
-	}
-	if (error)
+	if (!error)
+		error = batch_slow(space, &fit, iovas, count);
+	if (error) {
 		space->failures++;
-	else
-		space->allocs += count;
+		space->cache_misses += fit.keeps; /* one call that failed */
+	}
 	iova_space_unlock(space);
 	return error;
 }

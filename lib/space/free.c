@@ -388,19 +388,60 @@ int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
 	return free_second(space, iova, length, slots);
 }
 
+/* How many from the first on a lane may keep, and are the caller's from now on: those
+ * that are in its place, as far as their words say that they are the user's. */
+static size_t claim_run(struct iova_space *space, const struct iova_cache_lane *lane, const uint64_t *iovas,
+			uint64_t length, size_t count)
+{
+	size_t run = 0;
+
+	while (lane && run < count && iova_cache_lane_of(&space->cache, iovas[run], length) == lane &&
+	       (!space->ledgered || iova_marks_claim(&space->cache.marks, iovas[run], iovas[run] | lane->gate.key)))
+		run++;
+	return run;
+}
+
+/* Those from the first on that are right, under one lock; returns how many. claimed: of
+ * so many that has been said. */
+static size_t free_run(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t claimed, size_t count,
+		       int *error)
+{
+	struct iova_cache_lane *lane = iova_cache_lane_of(&space->cache, iovas[0], length);
+	uint64_t taken;
+	size_t done = 0;
+
+	iova_space_lock(space);
+	taken = space->taken_ranges;
+	for (; done < claimed; done++)
+		space->frees += iova_space_give_back(
+			space, (struct iova_span){ iovas[done] >> space->shift, iova_space_granules(space, length) });
+	while (done < count && !*error) {
+		struct iova_cache_lane *keeper = iova_cache_lane_of(&space->cache, iovas[done], length);
+
+		*error = free_or_keep(space, keeper, iovas[done], length);
+		done += !*error;
+	}
+	iova_space_relieve(space, space->taken_ranges < taken ? lane : NULL);
+	iova_space_unlock(space);
+	return done;
+}
+
 int iova_free_batch(struct iova_space *space, const uint64_t *iovas, uint64_t length, size_t count, size_t *freed)
 {
 	size_t done = 0;
 	int error = 0;
 
-	iova_space_lock(space);
 	while (done < count && !error) {
-		error = iova_space_free_locked(space, iovas[done], length);
-		if (!error)
-			done++;
+		struct iova_cache_lane *lane = iova_cache_lane_of(&space->cache, iovas[done], length);
+		size_t run = claim_run(space, lane, iovas + done, length, count - done);
+		size_t kept = run ? iova_cache_push_some(&space->cache, lane, iovas + done, run) : 0;
+
+		done += kept;
+		run -= kept;
+		/* Behind the first that finds no room, or has no word, all go one way. */
+		if (run || !kept)
+			done += free_run(space, iovas + done, length, space->ledgered ? run : 0, count - done, &error);
 	}
-	space->frees += done;
-	iova_space_unlock(space);
 	if (freed)
 		*freed = done;
 	return error;

@@ -31,7 +31,7 @@ void iova_space_stats(struct iova_space *space, struct iova_stats *stats)
 		.allocs = space->allocs + cached.popped,
 		.frees = space->frees + puts + cached.pushed,
 		.failures = space->failures,
-		.cache_hits = cached.popped,
+		.cache_hits = space->cache_hits + cached.popped,
 		.cache_misses = space->cache_misses,
 		.metadata_bytes = space->metadata_bytes,
 	};

@@ -2,7 +2,7 @@
 /*
  * More threads than CPUs in one space with caches: some allocate for others on
  * another CPU who free, some keep what they have for a while, some may have
- * nothing above 4 GiB; and two reserve, drain, trim and look on. There is always
+ * nothing above 4 GiB, some take many at once; and two reserve, drain, trim and look on. There is always
  * room, so that nothing may fail.
  */
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 #include "owners.h"
 #include "space_suite.h"
 
-/* Half of the aperture below 4 GiB; what lives at once is a sixth of that half. */
+/* Half of the aperture below 4 GiB; what lives at once is a fifth of that half. */
 #define GRANULES UINT64_C(16384)
 #define FIRST	 (GIB(4) - PAGE * GRANULES / 2)
 #define BELOW	 (GIB(4) - 1)
@@ -21,6 +21,7 @@
 #define RING	 32u
 #define KEPT	 24u
 #define PAGES	 6u  /* of the longest range */
+#define BATCH	 16u /* ranges taken at once */
 #define WINDOW	 64u /* granules of a reservation */
 
 enum { RESERVER = 1000 };
@@ -139,12 +140,40 @@ static void *consume(void *ctx)
 	return NULL;
 }
 
+/* As many as a CPU has in a magazine, or has not. */
+static void take_and_give_batch(struct worker *w, uint64_t limit)
+{
+	struct traffic *t = w->traffic;
+	uint64_t length = PAGE * (1 + test_below(&w->random, PAGES)), align = PAGE << test_below(&w->random, 3);
+	size_t count = 1 + test_below(&w->random, BATCH), freed = SIZE_MAX;
+	uint64_t iovas[BATCH];
+	int rc = iova_alloc_batch(t->space, length, align, limit, iovas, count);
+
+	if (rc) {
+		test_owners_wrong(&t->owners, "a batch of %zu of 0x%" PRIx64 " returns %d", count, length, rc);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (iovas[i] % align || iovas[i] + length - 1 > limit)
+			test_owners_wrong(&t->owners, "0x%" PRIx64 " is in a batch", iovas[i]);
+		test_owners_pass(&t->owners, iovas[i], length, OWNED_BY_NOBODY, w->name);
+	}
+	sched_yield();
+	for (size_t i = 0; i < count; i++)
+		test_owners_pass(&t->owners, iovas[i], length, w->name, OWNED_BY_NOBODY);
+	rc = iova_free_batch(t->space, iovas, length, count, &freed);
+	if (rc || freed != count)
+		test_owners_wrong(&t->owners, "the free of a batch returns %d, %zu of %zu", rc, freed, count);
+}
+
 static void *churn(void *ctx)
 {
 	static const uint64_t limits[] = { UINT64_MAX, BELOW, BELOW, GIB(4) + PAGE * GRANULES / 4 - 1 };
 	struct worker *w = ctx;
 
 	for (uint64_t round = 0; round < w->traffic->rounds; round++) {
+		if (!test_below(&w->random, 8))
+			take_and_give_batch(w, limits[test_below(&w->random, 4)]);
 		if (w->count && (w->count == KEPT || test_below(&w->random, 2))) {
 			size_t i = test_below(&w->random, w->count);
 
