@@ -113,12 +113,18 @@ size_t iova_cache_lane_bytes(const struct iova_cache *cache)
 	return lane_slots_end(cache) + cache->percpu.cpus * sizeof(struct iova_cache_cpu);
 }
 
-void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths)
+void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t room, uint64_t lengths)
 {
 	struct iova_cache_directory *older = cache->directory, *directory = memory;
 
-	*directory = (struct iova_cache_directory){ (size_t)lengths, (size_t)lengths, older };
-	for (uint64_t i = 0; i < lengths; i++)
+	lengths = lengths < room ? lengths : room;
+	if (older->room >= room) { /* kept for the end only */
+		*directory = (struct iova_cache_directory){ 0, (size_t)room, older->older };
+		older->older = directory;
+		return;
+	}
+	*directory = (struct iova_cache_directory){ (size_t)lengths, (size_t)room, older };
+	for (uint64_t i = 0; i < room; i++)
 		for (unsigned class = 0; class < IOVA_CACHE_CLASSES; class ++)
 			iova_cache_lanes(directory, i)[class] =
 				i < older->room ? iova_cache_lanes(older, i)[class] : NULL;

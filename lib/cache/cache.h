@@ -306,8 +306,8 @@ size_t iova_cache_directory_bytes(uint64_t lengths);
 size_t iova_cache_lane_bytes(const struct iova_cache *cache);			   /* aligned to IOVA_CACHE_LINE */
 size_t iova_cache_magazine_bytes(const struct iova_cache *cache, uint64_t length); /* aligned to IOVA_POOL_ALIGN */
 
-/* Owned. From now on so many lengths are served. */
-void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t lengths);
+/* Owned. From now on so many lengths are served, as far as the memory has room. */
+void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t room, uint64_t lengths);
 
 /* Owned. Memory that is kept until a lane wants it. */
 void iova_cache_blank_lane(struct iova_cache *cache, void *memory);

@@ -37,12 +37,12 @@ static void *supply_bytes(struct iova_space *space, size_t bytes, size_t align)
 /* Each is false where there is no memory. */
 static bool supply_directory(struct iova_space *space)
 {
-	uint64_t lengths = space->cache_lengths;
-	void *directory = supply_bytes(space, iova_cache_directory_bytes(lengths), IOVA_POOL_ALIGN);
+	uint64_t room = space->cache_lengths;
+	void *directory = supply_bytes(space, iova_cache_directory_bytes(room), IOVA_POOL_ALIGN);
 
-	/* Another thread's may be there by now: then this one replaces it. */
+	/* Another thread's may be there by now, and the lengths may be others. */
 	if (directory)
-		iova_cache_directory_set(&space->cache, directory, lengths);
+		iova_cache_directory_set(&space->cache, directory, room, space->cache_lengths);
 	return directory;
 }
 

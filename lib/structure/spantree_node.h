@@ -63,26 +63,23 @@ static inline uint32_t leaf_run(const struct iova_spantree_leaf *leaf, unsigned 
 	return clamp_run((uint64_t)(even > odd ? even : odd));
 }
 
-/* Signed ones compare faster. */
-typedef int32_t iova_spantree_runs __attribute__((vector_size(16), may_alias));
-
-static inline iova_spantree_runs runs_longer(iova_spantree_runs a, iova_spantree_runs b)
-{
-	iova_spantree_runs mask = a > b;
-
-	return (a & mask) | (b & ~mask);
-}
-
-/* The longest run of an inner node; those of children that it lacks are 0. */
+/* The longest run of an inner node; those of children that it lacks are 0. In
+ * halves, and signed, so that a compiler compares several at once. */
 static inline uint32_t inner_run(const struct iova_spantree_inner *inner, unsigned order)
 {
-	const iova_spantree_runs *run = (const void *)inner->run[order];
-	iova_spantree_runs longest = runs_longer(runs_longer(run[0], run[1]), runs_longer(run[2], run[3]));
-	int32_t even = longest[0] > longest[2] ? longest[0] : longest[2];
-	int32_t odd = longest[1] > longest[3] ? longest[1] : longest[3];
+	const int32_t *run = (const int32_t *)inner->run[order];
+	int32_t half[FANOUT / 2], quarter[FANOUT / 4], even, odd;
 
+	for (unsigned i = 0; i < FANOUT / 2; i++)
+		half[i] = run[i] > run[i + FANOUT / 2] ? run[i] : run[i + FANOUT / 2];
+	for (unsigned i = 0; i < FANOUT / 4; i++)
+		quarter[i] = half[i] > half[i + FANOUT / 4] ? half[i] : half[i + FANOUT / 4];
+	even = quarter[0] > quarter[2] ? quarter[0] : quarter[2];
+	odd = quarter[1] > quarter[3] ? quarter[1] : quarter[3];
 	return (uint32_t)(even > odd ? even : odd);
 }
+
+_Static_assert(FANOUT == 16, "four quarters");
 
 /* The orders of which an inner node has runs: those from 0 on. */
 static inline unsigned inner_orders(const struct iova_spantree *tree, const struct iova_spantree_inner *inner)

@@ -40,7 +40,7 @@ static struct made *make(bool alone, bool atomic, bool marked, unsigned shift)
 	iova_cache_init(cache, alone, atomic, marked, shift);
 	iova_cache_plan(cache, world, 1, 1);
 	assert_true(iova_cache_lengths(cache, MOST) <= MOST);
-	iova_cache_directory_set(cache, memory(made, iova_cache_directory_bytes(MOST), IOVA_CACHE_LINE), MOST);
+	iova_cache_directory_set(cache, memory(made, iova_cache_directory_bytes(MOST), IOVA_CACHE_LINE), MOST, MOST);
 	for (uint64_t length = 1; length <= 100; length++)
 		for (unsigned i = 0; i < 4; i++) {
 			uint64_t iova =

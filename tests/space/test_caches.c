@@ -451,6 +451,40 @@ static void limits_change_while_it_is_used(void **state)
 	close_space(space);
 }
 
+static struct switcher {
+	struct iova_space *space;
+	unsigned calls; /* until the caches are switched off */
+} switcher;
+
+static void *switch_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
+{
+	if (switcher.calls && !--switcher.calls)
+		limit(switcher.space, IOVA_CACHE_OFF, 2);
+	return iova_sim_memory.alloc(ctx, bytes, align, flags);
+}
+
+/* Switched off by a memory hook, while an allocation waits for what its range wants to
+ * be cached. */
+static void limits_change_while_memory_comes(void **state)
+{
+	(void)state;
+	for (unsigned calls = 1; calls < 6; calls++) {
+		struct iova_space_config config = test_config(0, MAX >> 16, 0, NULL);
+		struct iova_memory hooks = iova_sim_memory;
+
+		iova_sim_reset();
+		hooks.alloc = switch_alloc;
+		config.cache_granules = 0;
+		config.memory = &hooks;
+		switcher = (struct switcher){ NULL, 0 };
+		assert_ok(iova_space_create(&config, &switcher.space));
+		switcher.calls = calls;
+		assert_int_equal(churn(switcher.space, PAGE, 1), calls > 3);
+		assert_ok(iova_check(switcher.space, NULL, NULL));
+		iova_space_destroy(switcher.space);
+	}
+}
+
 /* A space that was created without caches has them when it is told so, with longer
  * lengths each time. */
 static void caches_are_switched_on(void **state)
@@ -994,6 +1028,7 @@ int main(void)
 		cmocka_unit_test(wrong_frees_are_dropped_on_their_way_back),
 		cmocka_unit_test(an_idle_depot_empties),
 		cmocka_unit_test(limits_change_while_it_is_used),
+		cmocka_unit_test(limits_change_while_memory_comes),
 		cmocka_unit_test(caches_are_switched_on),
 		cmocka_unit_test(trim_takes_empty_magazines),
 		cmocka_unit_test(a_wrong_free_beside_a_right_one),
