@@ -131,13 +131,22 @@ static void a_lane_that_is_off_is_left_alone(void **state)
 		assert_int_equal(iova_cache_push_some(cache, lane, &iova, 1), 1);
 		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 1);
 		assert_int_equal(got[0], iova);
+		got[1] = iova;
+		assert_int_equal(iova_cache_push_some(cache, lane, got, 2), 1); /* in its only magazine */
+		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 1);
+		assert_int_equal(lane->wanted, 1);
 		assert_true(iova_cache_limit(cache, lane->length - 1, 1));
+		iova_cache_supply(cache, iova, lane->gate.length);
+		assert_int_equal(lane->magazines, 1);
 		exchanges = lane->exchanges;
 		assert_int_equal(iova_cache_push_some(cache, lane, &iova, 1), 0);
 		assert_false(iova_cache_spill(cache, lane, iova));
 		assert_false(iova_cache_pop_all(cache, lane, &batch));
 		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 0);
 		assert_int_equal(lane->exchanges, exchanges);
+		assert_false(iova_cache_limit(cache, MOST, 1));
+		iova_cache_supply(cache, iova, lane->gate.length);
+		assert_int_equal(lane->magazines, 2);
 		unmake(made);
 	}
 }
