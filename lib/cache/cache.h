@@ -276,6 +276,19 @@ bool iova_cache_push(const struct iova_cache *cache, struct iova_cache_lane *lan
  * no whole granules of the aperture. */
 struct iova_cache_lane *iova_cache_lane_of(const struct iova_cache *cache, uint64_t iova, uint64_t length);
 
+/* Whether that is this lane, for a range of its length. What a natural lane may have, or
+ * one of single granules, no other lane has. */
+static inline bool iova_cache_lane_has(const struct iova_cache *cache, const struct iova_cache_lane *lane,
+				       uint64_t iova)
+{
+	const struct iova_cache_gate *gate = &lane->gate;
+	bool exact = lane->length == 1 || gate->align > cache->granule;
+
+	if (exact)
+		return !(iova & gate->mask) && iova - gate->first < gate->starts;
+	return iova_cache_lane_of(cache, iova, gate->length) == lane;
+}
+
 /* The lane of a class, where it may have ranges of length granules that start at
  * most at most, and where no higher class names the same one. */
 struct iova_cache_lane *iova_cache_lane_in(const struct iova_cache *cache, uint64_t length, unsigned class,
@@ -349,19 +362,19 @@ struct iova_cache_batch {
 	uint64_t most, align;
 	uint64_t *iovas; /* where they go */
 	size_t count;
+	bool any; /* exchange.c's: every range of the lane would do */
 };
 
 /* All of them out of what this CPU and the depot have; false, and nothing is changed,
  * where there are not so many. Under one depot lock: nobody misses a range that in the
  * end stays in the cache. */
-bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *lane,
-			const struct iova_cache_batch *batch);
+bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *lane, struct iova_cache_batch *batch);
 
 /* Owned. As many of them as there are; returns how many. Until the owner's lock is
  * released they are the caller's to give to the user, or to the engine: they are not
  * counted as popped, and what is marked says cached. */
 size_t iova_cache_pop_some(const struct iova_cache *cache, struct iova_cache_lane *lane,
-			   const struct iova_cache_batch *batch);
+			   struct iova_cache_batch *batch);
 
 /* Keeps as many ranges as find room, from the first on; returns how many. As
  * iova_cache_push. */

@@ -291,12 +291,23 @@ uint32_t iova_cache_relieve(struct iova_cache *cache, struct iova_cache_lane *la
  * Many at once, under one depot lock.
  */
 
+/* Does each range fit that the lane may have? */
+static bool lane_fits(const struct iova_cache_lane *lane, const struct iova_cache_batch *batch)
+{
+	const struct iova_cache_gate *gate = &lane->gate;
+
+	return batch->align <= gate->align && ((gate->first + (gate->starts - 1)) & ~gate->mask) <= batch->most;
+}
+
 /* How many of a magazine's ranges the batch could have, counted up to most. */
 static size_t magazine_fitting(struct iova_cache_magazine *magazine, const struct iova_cache_batch *batch, size_t most)
 {
+	uint32_t count = magazine ? iova_cache_count(magazine) : 0;
 	size_t found = 0;
 
-	for (uint32_t i = magazine ? iova_cache_count(magazine) : 0; i && found < most; i--)
+	if (batch->any)
+		return count < most ? count : most;
+	for (uint32_t i = count; i && found < most; i--)
 		found += fits(iova_cache_stack(magazine)->values[i - 1], batch->most, batch->align);
 	return found;
 }
@@ -315,29 +326,46 @@ static bool enough(const struct iova_cache_lane *lane, const struct hands *hands
 	return found == batch->count;
 }
 
+/* Those of the newest want or fewer ranges that fit go to iovas. Those that do not stay
+ * in their order: what was looked at lies at [high, count). Returns how many went. */
+static uint32_t stack_pick(struct iova_port_stack *stack, const struct iova_cache_batch *batch, uint64_t *iovas,
+			   size_t want)
+{
+	uint32_t count = iova_port_stack_count(stack->word), low = count, high = count;
+
+	while (low && want) {
+		uint64_t iova = stack->values[--low];
+
+		if (!fits(iova, batch->most, batch->align)) {
+			stack->values[--high] = iova;
+			continue;
+		}
+		*iovas++ = iova;
+		want--;
+	}
+	memmove(&stack->values[low], &stack->values[high], (count - high) * sizeof(*stack->values));
+	return high - low;
+}
+
 /* Takes the newest ranges that fit, as far as the batch lacks some behind the first
- * found; returns how many. Those that do not fit stay in their order: what was looked
- * at lies at [high, count). */
+ * found; returns how many. */
 static size_t magazine_pop(struct iova_cache_magazine *magazine, const struct iova_cache_batch *batch, size_t found)
 {
 	struct iova_port_stack *stack;
-	uint32_t count, low, high;
+	uint32_t taken;
 
 	if (!magazine)
 		return 0;
 	stack = iova_cache_stack(magazine);
-	count = low = high = iova_cache_count(magazine);
-	for (size_t at = found; low && at < batch->count;) {
-		uint64_t iova = stack->values[--low];
-
-		if (fits(iova, batch->most, batch->align))
-			batch->iovas[at++] = iova;
-		else
-			stack->values[--high] = iova;
+	if (batch->any) {
+		taken = (uint32_t)magazine_fitting(magazine, batch, batch->count - found);
+		memcpy(batch->iovas + found, &stack->values[iova_cache_count(magazine) - taken],
+		       taken * sizeof(*stack->values));
+	} else {
+		taken = stack_pick(stack, batch, batch->iovas + found, batch->count - found);
 	}
-	memmove(&stack->values[low], &stack->values[high], (count - high) * sizeof(*stack->values));
-	iova_port_stack_word_set(stack, stack->word - (high - low));
-	return high - low;
+	iova_port_stack_word_set(stack, stack->word - taken);
+	return taken;
 }
 
 /* pre: the depot lock; hands are taken. */
@@ -362,12 +390,13 @@ static size_t pop(struct iova_cache_lane *lane, const struct hands *hands, const
 	return found;
 }
 
-static size_t pop_here(const struct iova_cache *cache, struct iova_cache_lane *lane,
-		       const struct iova_cache_batch *batch, bool all)
+static size_t pop_here(const struct iova_cache *cache, struct iova_cache_lane *lane, struct iova_cache_batch *batch,
+		       bool all)
 {
 	struct hands hands;
 	size_t found = 0;
 
+	batch->any = lane_fits(lane, batch);
 	lane_fetch(lane);
 	iova_cache_lane_lock(cache, lane);
 	if (hands_take(cache, lane, &hands)) {
@@ -380,8 +409,7 @@ static size_t pop_here(const struct iova_cache *cache, struct iova_cache_lane *l
 	return found;
 }
 
-bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *lane,
-			const struct iova_cache_batch *batch)
+bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *lane, struct iova_cache_batch *batch)
 {
 	uint64_t magazines = __atomic_load_n(&lane->fulls, __ATOMIC_RELAXED) + (uint64_t)2;
 
@@ -392,8 +420,7 @@ bool iova_cache_pop_all(const struct iova_cache *cache, struct iova_cache_lane *
 	return true;
 }
 
-size_t iova_cache_pop_some(const struct iova_cache *cache, struct iova_cache_lane *lane,
-			   const struct iova_cache_batch *batch)
+size_t iova_cache_pop_some(const struct iova_cache *cache, struct iova_cache_lane *lane, struct iova_cache_batch *batch)
 {
 	return pop_here(cache, lane, batch, false);
 }

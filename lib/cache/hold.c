@@ -73,7 +73,8 @@ void iova_cache_recall(struct iova_cache *cache)
 	for (struct iova_cache_lane *lane = cache->lanes; lane; lane = lane->next) {
 		while (lane->full)
 			recall(lane, iova_cache_list_take(&lane->full));
-		lane->fulls = lane->spares = 0;
+		lane->spares = 0;
+		__atomic_store_n(&lane->fulls, 0, __ATOMIC_RELAXED);
 		for (uint32_t i = 0; i < cache->percpu.cpus; i++) {
 			recall(lane, lane->cpu[i].parked);
 			recall(lane, lane->cpu[i].spare);

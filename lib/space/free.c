@@ -391,11 +391,11 @@ int iova_free(struct iova_space *space, uint64_t iova, uint64_t length)
 /* How many from the first on a lane may keep, and are the caller's from now on: those
  * that are in its place, as far as their words say that they are the user's. */
 static size_t claim_run(struct iova_space *space, const struct iova_cache_lane *lane, const uint64_t *iovas,
-			uint64_t length, size_t count)
+			size_t count)
 {
 	size_t run = 0;
 
-	while (lane && run < count && iova_cache_lane_of(&space->cache, iovas[run], length) == lane &&
+	while (lane && run < count && iova_cache_lane_has(&space->cache, lane, iovas[run]) &&
 	       (!space->ledgered || iova_marks_claim(&space->cache.marks, iovas[run], iovas[run] | lane->gate.key)))
 		run++;
 	return run;
@@ -433,7 +433,7 @@ int iova_free_batch(struct iova_space *space, const uint64_t *iovas, uint64_t le
 
 	while (done < count && !error) {
 		struct iova_cache_lane *lane = iova_cache_lane_of(&space->cache, iovas[done], length);
-		size_t run = claim_run(space, lane, iovas + done, length, count - done);
+		size_t run = claim_run(space, lane, iovas + done, count - done);
 		size_t kept = run ? iova_cache_push_some(&space->cache, lane, iovas + done, run) : 0;
 
 		done += kept;

@@ -94,7 +94,7 @@ struct iova_space {
 	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
-	uint64_t cache_hits; /* of batches that had other ranges too; counted in allocs */
+	uint64_t cache_hits;		       /* of batches that had other ranges too; counted in allocs */
 	uint64_t cache_misses;
 	struct iova_cache_lane *returning; /* behind it in the list of lanes are those with ranges on their way back */
 	uint64_t metadata_bytes;

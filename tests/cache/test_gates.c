@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
  * The two tables of the hot pair: a gate that is closed is one that no request and
- * no range comes to, whatever their numbers; one that is open stands where they do.
+ * no range comes to, whatever their numbers; one that is open stands where they do. And
+ * a lane that is closed.
  */
 #include "suite.h"
 
@@ -114,6 +115,42 @@ static void an_empty_cache_has_no_open_gate(void **state)
 	}
 }
 
+/* Who found a lane before its length was served no more gets nothing there, and leaves
+ * nothing. */
+static void a_lane_that_is_off_is_left_alone(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < SHIFTS * 4; i++) {
+		struct made *made = make(i & 1, i & 2, false, shifts[i / 4]);
+		struct iova_cache *cache = &made->cache;
+		struct iova_cache_lane *lane = cache->lanes;
+		uint64_t iova = (lane->gate.first + lane->gate.mask) & ~lane->gate.mask, got[2];
+		struct iova_cache_batch batch = { .most = UINT64_MAX - 1, .align = 1, .iovas = got, .count = 1 };
+		uint32_t exchanges;
+
+		assert_int_equal(iova_cache_push_some(cache, lane, &iova, 1), 1);
+		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 1);
+		assert_int_equal(got[0], iova);
+		got[1] = iova;
+		assert_int_equal(iova_cache_push_some(cache, lane, got, 2), 1); /* in its only magazine */
+		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 1);
+		assert_int_equal(lane->wanted, 1);
+		assert_true(iova_cache_limit(cache, lane->length - 1, 1));
+		iova_cache_supply(cache, iova, lane->gate.length);
+		assert_int_equal(lane->magazines, 1);
+		exchanges = lane->exchanges;
+		assert_int_equal(iova_cache_push_some(cache, lane, &iova, 1), 0);
+		assert_false(iova_cache_spill(cache, lane, iova));
+		assert_false(iova_cache_pop_all(cache, lane, &batch));
+		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 0);
+		assert_int_equal(lane->exchanges, exchanges);
+		assert_false(iova_cache_limit(cache, MOST, 1));
+		iova_cache_supply(cache, iova, lane->gate.length);
+		assert_int_equal(lane->magazines, 2);
+		unmake(made);
+	}
+}
+
 /* The lengths of a ring of network or block buffers, and powers of two, each have a
  * place of their own. */
 static void common_lengths_do_not_meet(void **state)
@@ -136,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_closed_gate_is_never_come_to),
 		cmocka_unit_test(an_empty_cache_has_no_open_gate),
+		cmocka_unit_test(a_lane_that_is_off_is_left_alone),
 		cmocka_unit_test(common_lengths_do_not_meet),
 	};
 

@@ -704,10 +704,12 @@ static void a_place_that_is_cached_again_is_found(void **state)
 	(void)state;
 	assert_int_equal(alloc(space, 2 * PAGE, 1, MAX), first);
 	close_robbed(space);
-	space = open_robbed(1, &first);
-	assert_ok(iova_alloc_batch(space, 2 * PAGE, 1, MAX, &iova, 1));
-	assert_int_equal(iova, first);
-	close_robbed(space);
+	for (unsigned failing = 0; failing < 3; failing++) { /* a batch asks before it looks into the caches, too */
+		space = open_robbed(failing, &first);
+		assert_ok(iova_alloc_batch(space, 2 * PAGE, 1, MAX, &iova, 1));
+		assert_int_equal(iova, first);
+		close_robbed(space);
+	}
 	space = open_robbed(1, &first);
 	assert_ok(iova_alloc_at(space, first, 2 * PAGE, NULL));
 	close_robbed(space);
