@@ -45,26 +45,28 @@ static void keys_lift(struct iova_spantree *tree, struct iova_spantree_path *pat
 	}
 }
 
+/* All of a node is going to be written: its lines come at once, not one by one. */
+static void inner_fetch(const struct iova_spantree *tree, const struct iova_spantree_inner *inner)
+{
+	for (size_t at = 0; at < tree->inners.item_bytes; at += LINE)
+		__builtin_prefetch((const char *)inner + at, 1);
+}
+
 /* Moves count children; the arrays may overlap. */
 static void children_move(struct iova_spantree *tree, struct iova_spantree_inner *to, size_t at,
 			  const struct iova_spantree_inner *from, size_t first, size_t count)
 {
-	unsigned orders = inner_orders(tree, from), others = to == from ? 0 : inner_orders(tree, to);
-
-	orders = orders > others ? orders : others;
 	memmove(&to->key[at], &from->key[first], count * sizeof(to->key[0]));
 	memmove(&to->child[at], &from->child[first], count * sizeof(to->child[0]));
-	for (unsigned k = 0; k < orders; k++)
+	for (unsigned k = 0; k < tree->orders; k++)
 		memmove(&to->run[k][at], &from->run[k][first], count * sizeof(to->run[0][0]));
 }
 
 /* Makes count the number of children, which it is not above. */
 static void children_cut(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t count)
 {
-	unsigned orders = inner_orders(tree, inner);
-
 	inner->count = count;
-	for (unsigned k = 0; k < orders; k++)
+	for (unsigned k = 0; k < tree->orders; k++)
 		memset(&inner->run[k][count], 0, (FANOUT - count) * sizeof(inner->run[0][0]));
 }
 
@@ -106,10 +108,8 @@ static void inner_split(struct iova_spantree *tree, struct iova_spantree_path *p
 	struct iova_spantree_inner *left = path->node[level], *right = iova_pool_take(&tree->inners);
 	size_t half = FANOUT / 2;
 
-	for (size_t at = 0; at < tree->inners.item_bytes; at += LINE) { /* all at once, not one by one */
-		__builtin_prefetch((char *)left + at, 1);
-		__builtin_prefetch((char *)right + at, 1);
-	}
+	inner_fetch(tree, left);
+	inner_fetch(tree, right);
 	memcpy(right->key, &left->key[half], half * sizeof(left->key[0]));
 	memcpy(right->child, &left->child[half], half * sizeof(left->child[0]));
 	for (unsigned k = 0; k < tree->orders; k++) {
@@ -158,6 +158,8 @@ static void leaf_split(struct iova_spantree *tree, struct iova_spantree_path *pa
 	struct iova_spantree_leaf *left = path->leaf, *right = iova_pool_take(&tree->leaves);
 	size_t half = LEAF / 2;
 
+	if (tree->height)
+		inner_fetch(tree, path->node[0]);
 	spans_move(tree, right, 0, left, half, LEAF - half);
 	right->count = LEAF - half;
 	left->count = half;
@@ -379,7 +381,10 @@ static void rebalance(struct iova_spantree *tree, struct iova_spantree_path *pat
 		struct iova_spantree_inner *inner = path->node[level];
 		unsigned slot = path->slot[level] ? path->slot[level] - 1u : 0;
 		void *left = inner->child[slot], *right = inner->child[slot + 1];
-		bool merged = level ? inners_even(tree, left, right) : leaves_even(tree, left, right);
+		bool merged;
+
+		inner_fetch(tree, inner);
+		merged = level ? inners_even(tree, left, right) : leaves_even(tree, left, right);
 
 		if (merged) {
 			child_remove(tree, inner, slot + 1);

@@ -81,16 +81,6 @@ static inline uint32_t inner_run(const struct iova_spantree_inner *inner, unsign
 
 _Static_assert(FANOUT == 16, "four quarters");
 
-/* The orders of which an inner node has runs: those from 0 on. */
-static inline unsigned inner_orders(const struct iova_spantree *tree, const struct iova_spantree_inner *inner)
-{
-	unsigned orders = 0;
-
-	while (orders < tree->orders && inner_run(inner, orders))
-		orders++;
-	return orders;
-}
-
 /* How many of an ascending list are at or below number: 0 to count. No branch
  * depends on what is compared: a search in random places mispredicts each. */
 static inline unsigned count_up_to(const uint64_t *ascending, size_t count, uint64_t number)
