@@ -45,8 +45,8 @@ static void look_at_waiting(struct iova_space *space, struct nearest *nearest)
 	struct iova_span waiting;
 
 	iova_waiting_index(space);
-	for (uint64_t at = nearest->below; iova_waiting_next(space, at, true, &waiting) &&
-					   waiting.start < nearest->above;
+	for (uint64_t at = nearest->below;
+	     iova_waiting_next(space, at, true, &waiting) && waiting.start < nearest->above;
 	     at = waiting.start + waiting.length)
 		look_at_both(nearest, waiting);
 }
@@ -86,8 +86,8 @@ static void end_gone(struct iova_space *space, uint64_t pfn)
 	else
 		look_at_waiting(space, &nearest);
 	if (nearest.below < nearest.above)
-		space->engine.ops->unmark(&space->engine, (struct iova_span){ nearest.below,
-									      nearest.above - nearest.below });
+		space->engine.ops->unmark(&space->engine,
+					  (struct iova_span){ nearest.below, nearest.above - nearest.below });
 }
 
 void iova_space_ends_gone(struct iova_space *space, struct iova_span span)

@@ -33,6 +33,20 @@
  * reservations. Such a range has a reservation in its run of granules that are not
  * free, so E + C is at most V + R + 1, and what suffices for V and R alone in any
  * arrangement suffices for any C.
+ *
+ * That is for an engine that keeps what is free. For one that keeps ends (engine.h), all
+ * ends that a give can ever have are in use while what has them is there: ends.c. So
+ * a give takes no record, and nothing need be kept for it. What is needed is room for
+ * as many takes as there are ranges and reservations to come, and
+ *
+ *     ends in use <= 2 (V + R + 1)
+ *
+ * for a promise, the 1 being the aperture. Beside that the promise holds R + 1 takes:
+ * records are shared near the root, so that all of a promise may be had where n more takes,
+ * wherever they come, may not. Where no range was counted wrongly at least R + 1 takes are
+ * there as long as the promise is not used up; iova_stock_takes looks whether that is so.
+ *
+ * Wrong frees that go unseen make no end that was not in use: free.c refuses those.
  */
 #include "arith.h"
 #include "assert.h"
