@@ -356,7 +356,43 @@ static void any_right_calls(void **state)
 	}
 }
 
-/* ---- what no chance finds ---- */
+/* ---- what chance seldom finds ---- */
+
+/* As many ranges and reservations as the place was measured for. */
+static void a_reservation_over_all_that_waits(void **state)
+{
+	struct iova_quarantine_config config = { .struct_size = sizeof(config), .entries = LIVES };
+	struct iova_resv resv = test_resv(FIRST * PAGE, (LAST - 1) * PAGE - 1, IOVA_RESV_RESERVED, NULL), beyond = resv;
+	struct iova_quarantine *quarantine;
+	static char room[4096];
+	uint64_t generation;
+	void *buffer;
+	struct iova_space *space = place(IOVA_SPACE_CHECKED, &buffer);
+
+	(void)state;
+	assert_ok(iova_quarantine_place(space, &config, room, sizeof(room), &quarantine));
+	for (uint64_t i = 0; i < LIVES; i++) {
+		uint64_t iova = (4 + 9 * i) * PAGE;
+
+		assert_ok(iova_alloc_at(space, iova, PAGE, NULL));
+		assert_ok(iova_quarantine_begin(quarantine));
+		assert_ok(iova_quarantine_put(quarantine, iova, PAGE));
+	}
+	for (unsigned i = 1; i < RESVS; i++) {
+		beyond.extent.start = beyond.extent.last = GRANULES * PAGE + i;
+		assert_ok(iova_reserve(space, &beyond));
+	}
+	assert_ok(iova_reserve(space, &resv));
+	check(space);
+	assert_ok(iova_quarantine_start(quarantine, &generation));
+	assert_ok(iova_quarantine_complete(quarantine, generation, 0));
+	check(space);
+	assert_ok(iova_unreserve(space, &resv));
+	check(space);
+	assert_int_equal(model.ends, 2);
+	iova_space_destroy(space);
+	free(buffer);
+}
 
 /* Two reservations at a time, the next always longer than the one that goes. */
 static void a_reservation_that_grows(void **state)
@@ -523,13 +559,10 @@ static void a_promise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(any_right_calls),
-		cmocka_unit_test(a_reservation_that_grows),
-		cmocka_unit_test(a_free_of_a_piece),
-		cmocka_unit_test(frees_behind_a_restore),
-		cmocka_unit_test(a_take_behind_a_restore),
-		cmocka_unit_test(records_that_are_gone),
-		cmocka_unit_test(a_promise),
+		cmocka_unit_test(any_right_calls),	    cmocka_unit_test(a_reservation_over_all_that_waits),
+		cmocka_unit_test(a_reservation_that_grows), cmocka_unit_test(a_free_of_a_piece),
+		cmocka_unit_test(frees_behind_a_restore),   cmocka_unit_test(a_take_behind_a_restore),
+		cmocka_unit_test(records_that_are_gone),    cmocka_unit_test(a_promise),
 	};
 
 	return SUITE_RUN("ends", tests);
