@@ -161,7 +161,7 @@ struct iova_constraints {
 
 /*
  * Cost, with n free extents: O(log n) for length, min, limit and a power-of-two
- * align up to 2^18 granules in any combination, and for lengths below 2^32
+ * align up to 2^18 granules in any combination, and for lengths below 2^31
  * granules. Larger alignments, alignments that are no power of two, a phase, and
  * a boundary that the alignment does not already keep: O(log n) where a free
  * extent is long enough to hold the range wherever it starts (length + align,

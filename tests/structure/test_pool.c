@@ -62,6 +62,31 @@ static void a_slab_holds_its_items(void **state)
 	free(slab);
 }
 
+/* Wherever a slab lies, its items are in place and none reaches behind it. */
+static void items_in_lines_of_their_own(void **state)
+{
+	(void)state;
+	for (size_t at = 0; at < 64; at += IOVA_POOL_ALIGN) {
+		struct iova_pool pool;
+		char *memory, *slab;
+		size_t bytes;
+
+		iova_pool_init(&pool, ITEM, 64);
+		bytes = iova_pool_slab_bytes(&pool, 3);
+		memory = aligned_alloc(64, (at + bytes + 63) & ~(size_t)63);
+		assert_non_null(memory);
+		slab = memory + at;
+		iova_pool_add(&pool, slab, 3);
+		for (unsigned i = 0; i < 3; i++) {
+			char *item = iova_pool_take(&pool);
+
+			assert_int_equal((uintptr_t)item % 64, 0);
+			assert_true(item >= slab && item + pool.item_bytes <= slab + bytes);
+		}
+		free(memory);
+	}
+}
+
 static void sizes_that_size_t_cannot_say(void **state)
 {
 	struct iova_pool pool;
@@ -291,13 +316,10 @@ static void the_check_sees_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_slab_holds_its_items),
-		cmocka_unit_test(sizes_that_size_t_cannot_say),
-		cmocka_unit_test(items_at_random),
-		cmocka_unit_test(closed_slabs_go_when_unused),
-		cmocka_unit_test(the_least_used_slab_is_closed),
-		cmocka_unit_test(the_check_sees_items),
-		cmocka_unit_test(the_check_sees_slabs),
+		cmocka_unit_test(a_slab_holds_its_items),	cmocka_unit_test(items_in_lines_of_their_own),
+		cmocka_unit_test(sizes_that_size_t_cannot_say), cmocka_unit_test(items_at_random),
+		cmocka_unit_test(closed_slabs_go_when_unused),	cmocka_unit_test(the_least_used_slab_is_closed),
+		cmocka_unit_test(the_check_sees_items),		cmocka_unit_test(the_check_sees_slabs),
 		cmocka_unit_test(the_check_sees_lists),
 	};
 
