@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * Searches. A span that lies across a bound of the query is looked at by itself;
+ * every other one that starts between the bounds lies between them, and what the
+ * rows say of it is exact.
+ */
+#include "assert.h"
+#include "bitmap_node.h"
+
+/* What a span must have, that starts in a block. */
+struct wanted {
+	uint64_t length;
+	uint32_t run; /* what the rows must say */
+	unsigned order;
+};
+
+/* Which children of a node have it, a bit for each. */
+static uint32_t node_has(const struct iova_bitmap_inner *node, const struct wanted *wanted)
+{
+	const uint32_t *run = node->run[wanted->order];
+	uint32_t set = 0;
+
+	for (unsigned i = 0; i < FANOUT; i++)
+		set |= (uint32_t)(run[i] >= wanted->run) << i;
+	return set;
+}
+
+/* Where a search goes on: path is at a leaf or block with a start that is wanted. The
+ * edge is where it came from; path's leaf may have one on its other side only. */
+static void path_down(struct iova_bitmap *bitmap, struct iova_bitmap_path *path, unsigned level, unsigned slot,
+		      const struct wanted *wanted, bool highest, uint64_t number)
+{
+	struct iova_bitmap_inner *node = path->node[level];
+
+	path->start = number & ~(child_size(level + 1) - 1);
+	for (;;) {
+		void *child = node->child[slot];
+		uint32_t set;
+
+		bitmap->steps++;
+		path->node[level] = node;
+		path->slot[level] = (uint8_t)slot;
+		path->level = level;
+		path->start += slot * child_size(level);
+		if (!child || !level) {
+			path->leaf = child;
+			return;
+		}
+		node = child;
+		set = node_has(node, wanted);
+		iova_assert(set);
+		slot = highest ? 31u - (unsigned)__builtin_clz(set) : (unsigned)__builtin_ctz(set);
+		level--;
+	}
+}
+
+/* To the next leaf or block below path's, or above it, with a start that is wanted. */
+static bool path_on(struct iova_bitmap *bitmap, struct iova_bitmap_path *path, const struct wanted *wanted,
+		    bool highest)
+{
+	for (unsigned level = path->level; level < bitmap->levels; level++) {
+		uint32_t below = ((uint32_t)1 << path->slot[level]) - 1;
+		uint32_t set = node_has(path->node[level], wanted) & (highest ? below : ALL & ~below << 1);
+
+		bitmap->steps++;
+		if (!set)
+			continue;
+		path_down(bitmap, path, level,
+			  highest ? 31u - (unsigned)__builtin_clz(set) : (unsigned)__builtin_ctz(set), wanted, highest,
+			  path->start);
+		return true;
+	}
+	return false;
+}
+
+static struct iova_span span_at(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, unsigned first,
+				unsigned end)
+{
+	uint64_t start = path->start + first;
+
+	if (path->leaf && end < LEAF)
+		return (struct iova_span){ start, end - first };
+	return (struct iova_span){ start, iova_bitmap_taken_above(bitmap, path, start) - start };
+}
+
+/* The span that starts in path's leaf or block, is wanted, and is the highest that
+ * starts at or below number, or the lowest at or above it. */
+static bool span_in(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, const struct wanted *wanted,
+		    bool highest, uint64_t number, struct iova_span *found)
+{
+	unsigned first, end, at = !highest && number > path->start ? (unsigned)(number - path->start) : 0;
+	bool any = false;
+
+	if (!path->leaf) {
+		*found = span_at(bitmap, path, 0, LEAF);
+		bitmap->steps++;
+		return highest ? path->start <= number : path->start >= number;
+	}
+	for (; leaf_next(path->leaf, at, &first, &end); at = end) {
+		struct iova_span span;
+
+		if (highest && path->start + first > number)
+			break;
+		bitmap->steps++;
+		span = span_at(bitmap, path, first, end);
+		if (iova_span_run(span, wanted->order) < wanted->length)
+			continue;
+		*found = span;
+		any = true;
+		if (!highest)
+			break;
+	}
+	return any;
+}
+
+/* The next span that is wanted, and starts at or below number, or at or above it. Of
+ * lengths that rows do not say exactly it may be one that is shorter. */
+static bool start_next(struct iova_bitmap *bitmap, const struct wanted *wanted, bool highest, uint64_t number,
+		       struct iova_span *found)
+{
+	struct iova_bitmap_path path;
+	struct iova_runs_column column;
+
+	iova_bitmap_descend(bitmap, number, &path);
+	bitmap->steps += bitmap->levels - path.level;
+	column = iova_runs_column(path.node[path.level]->run, path.slot[path.level]);
+	if (column.run[wanted->order * column.step] >= wanted->run &&
+	    span_in(bitmap, &path, wanted, highest, number, found))
+		return true;
+	while (path_on(bitmap, &path, wanted, highest))
+		if (span_in(bitmap, &path, wanted, highest, number, found))
+			return true;
+	return false;
+}
+
+static bool fits(const struct iova_span_query *query, struct iova_span span, struct iova_span *found)
+{
+	*found = span;
+	return span.length >= query->length && iova_span_clip(found, query->lo, query->hi) &&
+	       iova_span_run(*found, query->order) >= query->length;
+}
+
+/* The free span across number, if number is free. */
+static bool across(struct iova_bitmap *bitmap, uint64_t number, struct iova_span *span)
+{
+	struct iova_bitmap_path path;
+
+	iova_bitmap_descend(bitmap, number, &path);
+	bitmap->steps += bitmap->levels - path.level;
+	if (!path_free(&path, number))
+		return false;
+	*span = iova_bitmap_around(bitmap, &path, number);
+	return true;
+}
+
+bool iova_bitmap_next(struct iova_bitmap *bitmap, uint64_t number, struct iova_span *span)
+{
+	const struct wanted any = { 1, 1, 0 };
+
+	number = number > bitmap->base ? number : bitmap->base;
+	return number <= bitmap->last &&
+	       (across(bitmap, number, span) || start_next(bitmap, &any, false, number, span));
+}
+
+static bool find_highest(struct iova_bitmap *bitmap, const struct iova_span_query *query, const struct wanted *wanted,
+			 uint64_t hi, struct iova_span *found)
+{
+	struct iova_span span;
+
+	if (across(bitmap, hi, &span)) {
+		if (fits(query, span, found))
+			return true;
+		if (span.start <= query->lo || span.start == bitmap->base)
+			return false;
+		hi = span.start - 1;
+	}
+	/* The first is the last but for one that lo cuts. */
+	while (start_next(bitmap, wanted, true, hi, &span)) {
+		if (fits(query, span, found))
+			return true;
+		if (span.start <= query->lo || span.start == bitmap->base)
+			return false;
+		hi = span.start - 1;
+	}
+	return false;
+}
+
+static bool find_lowest(struct iova_bitmap *bitmap, const struct iova_span_query *query, const struct wanted *wanted,
+			uint64_t lo, struct iova_span *found)
+{
+	struct iova_span span;
+
+	if (across(bitmap, lo, &span)) {
+		if (fits(query, span, found))
+			return true;
+		lo = span.start + span.length;
+	}
+	while (lo <= query->hi && lo <= bitmap->last && start_next(bitmap, wanted, false, lo, &span)) {
+		if (span.start > query->hi)
+			return false;
+		if (fits(query, span, found))
+			return true;
+		lo = span.start + span.length;
+	}
+	return false;
+}
+
+/* Keeps the span's part if it fits, and is shorter than found, which has length 0 where
+ * there is none. */
+static void keep_shorter(const struct iova_span_query *query, struct iova_span span, struct iova_span *found)
+{
+	struct iova_span part;
+
+	if (fits(query, span, &part) && (!found->length || part.length < found->length))
+		*found = part;
+}
+
+/* Among the spans that start in path's leaf or block, if its rows say that one is
+ * wanted. */
+static void leaf_shortest(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path,
+			  const struct iova_span_query *query, const struct wanted *wanted, struct iova_span *found)
+{
+	const uint32_t *run = &path->node[path->level]->run[wanted->order][path->slot[path->level]];
+	unsigned first = 0, end = LEAF;
+
+	if (*run < wanted->run)
+		return;
+	for (unsigned at = 0; path->leaf ? leaf_next(path->leaf, at, &first, &end) : !at; at = end) {
+		bitmap->steps++;
+		keep_shorter(query, span_at(bitmap, path, first, end), found);
+	}
+}
+
+/* To the leaf or block that starts between lo and hi, wholly, of which the longest run
+ * is the shortest that suffices. */
+static bool path_least(struct iova_bitmap *bitmap, const struct wanted *wanted, uint64_t lo, uint64_t hi,
+		       struct iova_bitmap_path *path)
+{
+	struct iova_bitmap_path edge[2];
+	uint32_t least = UINT32_MAX, run;
+	unsigned level = 0;
+
+	iova_bitmap_descend(bitmap, lo, &edge[0]);
+	iova_bitmap_descend(bitmap, hi, &edge[1]);
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned l = edge[i].level; l < bitmap->levels; l++)
+			for (unsigned slot = 0; slot < FANOUT; slot++) {
+				uint64_t block = (i ? hi : lo) & ~(child_size(l + 1) - 1);
+
+				run = edge[i].node[l]->run[wanted->order][slot];
+				block += slot * child_size(l);
+				if (run < wanted->run || run >= least || block < lo || block + (child_size(l) - 1) > hi)
+					continue;
+				least = run;
+				level = l;
+				*path = edge[i];
+				path->slot[l] = (uint8_t)slot;
+				path->start = block;
+			}
+	if (least == UINT32_MAX)
+		return false;
+	for (path->level = level;; path->level = --level) {
+		struct iova_bitmap_inner *node = path->node[level]->child[path->slot[level]];
+		unsigned best = FANOUT;
+
+		bitmap->steps++;
+		path->leaf = level ? NULL : (void *)node;
+		if (!node || !level)
+			return true;
+		for (unsigned slot = 0; slot < FANOUT; slot++) {
+			run = node->run[wanted->order][slot];
+			if (run >= wanted->run && (best == FANOUT || run < node->run[wanted->order][best]))
+				best = slot;
+		}
+		path->node[level - 1] = node;
+		path->slot[level - 1] = (uint8_t)best;
+		path->start += best * child_size(level - 1);
+	}
+}
+
+static bool find_best(struct iova_bitmap *bitmap, const struct iova_span_query *query, const struct wanted *wanted,
+		      uint64_t lo, uint64_t hi, struct iova_span *found)
+{
+	struct iova_bitmap_path path;
+	struct iova_span span;
+	bool more = true;
+
+	*found = (struct iova_span){ 0, 0 };
+	if (across(bitmap, hi, &span))
+		keep_shorter(query, span, found);
+	if (across(bitmap, lo, &span))
+		keep_shorter(query, span, found);
+	iova_bitmap_descend(bitmap, hi, &path);
+	for (unsigned i = 0; more && i < IOVA_BITMAP_BEST && found->length != query->length; i++) {
+		leaf_shortest(bitmap, &path, query, wanted, found);
+		more = path_on(bitmap, &path, wanted, true) && path.start + (child_size(path.level) - 1) >= lo;
+	}
+	if (more && found->length != query->length && path_least(bitmap, wanted, lo, path.start, &path))
+		leaf_shortest(bitmap, &path, query, wanted, found);
+	return found->length;
+}
+
+bool iova_bitmap_find(struct iova_bitmap *bitmap, const struct iova_span_query *query, struct iova_span *found)
+{
+	const struct wanted wanted = { query->length, iova_runs_clamp(query->length), query->order };
+	uint64_t lo = query->lo > bitmap->base ? query->lo : bitmap->base;
+	uint64_t hi = query->hi < bitmap->last ? query->hi : bitmap->last;
+
+	iova_assert(query->length && query->lo <= query->hi && query->order < ORDERS);
+	bitmap->steps++;
+	if (bitmap->top[query->order] < wanted.run || lo > hi)
+		return false;
+	if (query->pick == IOVA_SPAN_HIGHEST)
+		return find_highest(bitmap, query, &wanted, hi, found);
+	if (query->pick == IOVA_SPAN_LOWEST)
+		return find_lowest(bitmap, query, &wanted, lo, found);
+	return find_best(bitmap, query, &wanted, lo, hi, found);
+}
