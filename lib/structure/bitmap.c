@@ -21,34 +21,49 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* A take makes two leaves and the inner nodes above them, but for the root. */
-void iova_bitmap_need(const struct iova_bitmap *bitmap, uint64_t takes, size_t *leaves, size_t *inners)
+static uint64_t greatest(uint64_t a, uint64_t b)
 {
-	uint64_t all = (bitmap->last >> IOVA_BITMAP_LEAF_LOG2) - (bitmap->base >> IOVA_BITMAP_LEAF_LOG2) + 1;
-	uint64_t blocks = all, nodes = 0, most = SIZE_MAX / 2;
+	return a > b ? a : b;
+}
 
+/* What the whole aperture can have. */
+static void need_of_all(const struct iova_bitmap *bitmap, uint64_t *leaves, uint64_t *inners)
+{
+	uint64_t blocks = (bitmap->last >> IOVA_BITMAP_LEAF_LOG2) - (bitmap->base >> IOVA_BITMAP_LEAF_LOG2) + 1;
+
+	*leaves = blocks;
+	*inners = 0;
 	for (unsigned level = 0; level < bitmap->levels; level++) {
 		blocks = (blocks + FANOUT - 1) / FANOUT;
-		nodes += blocks;
+		*inners += blocks;
 	}
-	takes = least(takes, most / (2 * IOVA_BITMAP_LEVELS));
-	*leaves = (size_t)least(least(bitmap->leaves.used + 2 * takes, all), most);
+}
+
+/* Each end of a range wants a leaf, and the inner nodes above it but for the root. */
+void iova_bitmap_need(const struct iova_bitmap *bitmap, uint64_t takes, uint64_t ranges, size_t *leaves, size_t *inners)
+{
+	uint64_t most = SIZE_MAX / 2, ends = most / (2 * IOVA_BITMAP_LEVELS), root = !bitmap->root;
+	uint64_t above = bitmap->levels - 1, all_leaves, all_inners;
+
+	need_of_all(bitmap, &all_leaves, &all_inners);
+	takes = 2 * least(takes, ends);
+	ranges = 2 * least(ranges, ends);
+	*leaves = (size_t)least(least(greatest(bitmap->leaves.used + takes, ranges), all_leaves), most);
 	*inners = (size_t)least(
-		least((bitmap->root ? bitmap->inners.used : 1) + 2 * takes * (bitmap->levels - 1), nodes), most);
+		least(greatest(bitmap->inners.used + root + takes * above, 1 + ranges * above), all_inners), most);
 }
 
 uint64_t iova_bitmap_takes(const struct iova_bitmap *bitmap)
 {
-	uint64_t leaves = (bitmap->leaves.items - bitmap->leaves.used) / 2, rest;
-	uint64_t inners = bitmap->inners.items - bitmap->inners.used;
-	size_t all_leaves, all_inners;
+	uint64_t takes = (bitmap->leaves.items - bitmap->leaves.used) / 2, inners, rest, all_leaves, all_inners;
 
-	iova_bitmap_need(bitmap, UINT64_MAX, &all_leaves, &all_inners);
+	need_of_all(bitmap, &all_leaves, &all_inners);
 	if (bitmap->leaves.items >= all_leaves)
-		leaves = UINT64_MAX;
+		takes = UINT64_MAX;
 	if (bitmap->levels == 1 || bitmap->inners.items >= all_inners)
-		return leaves;
-	return least(leaves, iova_arith_divide(inners, 2 * (bitmap->levels - 1), &rest));
+		return takes;
+	inners = bitmap->inners.items - bitmap->inners.used;
+	return least(takes, iova_arith_divide(inners, 2 * (bitmap->levels - 1), &rest));
 }
 
 static struct iova_bitmap_inner *inner_make(struct iova_bitmap *bitmap, uint32_t free)
@@ -256,16 +271,16 @@ static struct iova_runs_column column_above(struct iova_bitmap *bitmap, const st
 /* Derives the runs of number's leaf or block anew, and of what is above it. */
 static void runs_derive(struct iova_bitmap *bitmap, uint64_t number)
 {
-	struct iova_bitmap_path path;
 	struct iova_runs_column column;
+	struct iova_bitmap_path path;
 	struct iova_runs runs;
-	unsigned orders, level;
+	unsigned orders;
 
 	iova_bitmap_descend(bitmap, number, &path);
 	iova_bitmap_runs(bitmap, &path, &runs);
 	column = column_of(&path);
 	orders = iova_runs_changed(column, ORDERS, &runs);
-	for (level = path.level; orders; level++) {
+	for (unsigned level = path.level; orders; level++) {
 		iova_runs_write(column, orders, &runs);
 		if (level == bitmap->levels)
 			return;
@@ -273,6 +288,30 @@ static void runs_derive(struct iova_bitmap *bitmap, uint64_t number)
 		iova_runs_of_rows(path.node[level]->run, orders, &runs);
 		orders = iova_runs_changed(column, orders, &runs);
 	}
+}
+
+/* The span is there now, or more of it: whatever was longer still is. */
+static void runs_raise(struct iova_bitmap *bitmap, struct iova_span span)
+{
+	struct iova_runs_column column;
+	struct iova_bitmap_path path;
+	unsigned orders;
+
+	iova_bitmap_descend(bitmap, span.start, &path);
+	column = column_of(&path);
+	orders = iova_runs_raise(column, ORDERS, span);
+	for (unsigned level = path.level; orders && level < bitmap->levels; level++)
+		orders = iova_runs_raise(column_above(bitmap, &path, level), orders, span);
+}
+
+/* Is the span, which is there, the longest of its leaf or block at any order? Else
+ * nobody sees it go. */
+static bool runs_have(const struct iova_bitmap *bitmap, struct iova_span span)
+{
+	struct iova_bitmap_path path;
+
+	iova_bitmap_descend(bitmap, span.start, &path);
+	return iova_runs_has_longest(column_of(&path), ORDERS, span);
 }
 
 /* Bits first to end - 1. */
@@ -413,64 +452,112 @@ void iova_bitmap_take(struct iova_bitmap *bitmap, struct iova_span span)
 {
 	struct fill fill = { bitmap, span.start, iova_span_last(span), false };
 	struct iova_bitmap_path path;
-	struct iova_span whole;
+	struct iova_span whole, above;
+	bool longest;
 
 	iova_bitmap_descend(bitmap, span.start, &path);
 	whole = iova_bitmap_around(bitmap, &path, span.start);
-	iova_assert(iova_span_contains(whole, iova_span_last(span)));
+	iova_assert(iova_span_contains(whole, fill.last));
+	above = (struct iova_span){ fill.last + 1, iova_span_last(whole) - fill.last };
+	longest = runs_have(bitmap, whole);
 	node_fill(&fill, bitmap->root, bitmap->levels - 1, bitmap->base);
 	continue_at(bitmap, fill.last + 1, false);
-	runs_derive(bitmap, whole.start);
-	if (fill.last < iova_span_last(whole))
-		runs_derive(bitmap, fill.last + 1);
+	if (longest)
+		runs_derive(bitmap, whole.start);
+	if (above.length)
+		runs_raise(bitmap, above);
 	bitmap->total -= span.length;
-	bitmap->spans += (whole.start < span.start) + (fill.last < iova_span_last(whole));
+	bitmap->spans += (whole.start < span.start) + (above.length > 0);
 	bitmap->spans--;
 }
 
-static bool is_free(const struct iova_bitmap *bitmap, uint64_t number)
+/* The free span across number; of length 0 where number is taken. */
+static struct iova_span span_across(const struct iova_bitmap *bitmap, uint64_t number)
 {
 	struct iova_bitmap_path path;
 
 	iova_bitmap_descend(bitmap, number, &path);
-	return path_free(&path, number);
+	return path_free(&path, number) ? iova_bitmap_around(bitmap, &path, number) : (struct iova_span){ number, 0 };
+}
+
+/* The first free number above one that is taken; UINT64_MAX where none is. */
+static uint64_t free_above(struct iova_bitmap *bitmap, uint64_t number)
+{
+	struct iova_span span;
+
+	return iova_bitmap_next(bitmap, number, &span) ? span.start : UINT64_MAX;
 }
 
 bool iova_bitmap_give(struct iova_bitmap *bitmap, struct iova_span span)
 {
 	struct fill fill = { bitmap, span.start, iova_span_last(span), true };
-	bool below = span.start > bitmap->base && is_free(bitmap, span.start - 1);
-	bool above = fill.last < bitmap->last && is_free(bitmap, fill.last + 1);
+	struct iova_span below = { span.start, 0 }, above = { fill.last + 1, 0 };
 	struct iova_bitmap_path path;
-	struct iova_span near;
+	bool longest;
 
-	if (iova_bitmap_next(bitmap, span.start, &near) && near.start <= fill.last)
-		return false;
-	node_fill(&fill, bitmap->root, bitmap->levels - 1, bitmap->base);
-	continue_at(bitmap, span.start, below);
-	continue_at(bitmap, fill.last + 1, true);
-	if (above)
-		runs_derive(bitmap, fill.last + 1);
 	iova_bitmap_descend(bitmap, span.start, &path);
-	runs_derive(bitmap, span_first(bitmap, &path, span.start));
+	if (path_free(&path, span.start) || free_above(bitmap, span.start) <= fill.last)
+		return false;
+	if (span.start > bitmap->base)
+		below = span_across(bitmap, span.start - 1);
+	if (fill.last < bitmap->last)
+		above = span_across(bitmap, fill.last + 1);
+	longest = above.length && runs_have(bitmap, above);
+	node_fill(&fill, bitmap->root, bitmap->levels - 1, bitmap->base);
+	continue_at(bitmap, span.start, below.length);
+	continue_at(bitmap, fill.last + 1, true);
+	if (longest)
+		runs_derive(bitmap, above.start);
+	runs_raise(bitmap, (struct iova_span){ below.length ? below.start : span.start,
+					       below.length + span.length + above.length });
 	bitmap->total += span.length;
 	bitmap->spans++;
-	bitmap->spans -= (uint64_t)below + above;
+	bitmap->spans -= (below.length > 0) + (above.length > 0);
 	return true;
 }
 
-/* Is number in the middle of a block that is all alike? */
-static bool unmade(const struct iova_bitmap *bitmap, uint64_t number)
+/* Is number in the middle of a block that is wholly taken? */
+static bool unmarked(const struct iova_bitmap *bitmap, uint64_t number, struct iova_bitmap_path *path)
+{
+	if (number >= end_of_all(bitmap))
+		return false;
+	iova_bitmap_descend(bitmap, number, path);
+	return !path->leaf && path->start != number && !path_free(path, number);
+}
+
+bool iova_bitmap_marked(const struct iova_bitmap *bitmap, struct iova_span span)
 {
 	struct iova_bitmap_path path;
 
-	if (number >= end_of_all(bitmap))
-		return false;
-	iova_bitmap_descend(bitmap, number, &path);
-	return !path.leaf && path.start != number;
+	return !unmarked(bitmap, span.start, &path) && !unmarked(bitmap, span.start + span.length, &path);
 }
 
-bool iova_bitmap_give_makes(const struct iova_bitmap *bitmap, struct iova_span span)
+void iova_bitmap_mark(struct iova_bitmap *bitmap, struct iova_span span)
 {
-	return unmade(bitmap, span.start) || unmade(bitmap, span.start + span.length);
+	struct iova_bitmap_path path;
+
+	for (unsigned i = 0; i < 2; i++)
+		while (unmarked(bitmap, span.start + (i ? span.length : 0), &path))
+			child_make(bitmap, path.node[path.level], path.level, path.slot[path.level]);
+}
+
+/* Recursion goes no deeper than the levels, with two nodes at most on each. */
+static void node_unmark(struct iova_bitmap *bitmap, struct iova_bitmap_inner *node, unsigned level, uint64_t start,
+			struct iova_span span)
+{
+	for (unsigned slot = 0; slot < FANOUT; slot++, start += child_size(level)) {
+		struct iova_span child = { start, child_size(level) };
+
+		if (!node->child[slot] || !iova_span_clip(&child, span.start, iova_span_last(span)))
+			continue;
+		if (child.length == child_size(level))
+			child_drop(bitmap, node, level, slot);
+		else if (level)
+			node_unmark(bitmap, node->child[slot], level - 1, start, span);
+	}
+}
+
+void iova_bitmap_unmark(struct iova_bitmap *bitmap, struct iova_span span)
+{
+	node_unmark(bitmap, bitmap->root, bitmap->levels - 1, bitmap->base, span);
 }

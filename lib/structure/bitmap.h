@@ -42,14 +42,16 @@ struct iova_bitmap {
  * iova_bitmap_start. Numbers are from first to last. */
 void iova_bitmap_init(struct iova_bitmap *bitmap, uint64_t first, uint64_t last);
 
-/* The nodes that are enough for so many takes more, anywhere, whatever is given in
- * between; those that are in use included. */
-void iova_bitmap_need(const struct iova_bitmap *bitmap, uint64_t takes, size_t *leaves, size_t *inners);
+/* The nodes, those in use included, that are enough for so many takes and marks more,
+ * anywhere, whatever is given in between; and for so many ranges at once that were
+ * taken or marked, in any arrangement. */
+void iova_bitmap_need(const struct iova_bitmap *bitmap, uint64_t takes, uint64_t ranges, size_t *leaves,
+		      size_t *inners);
 
-/* For how many takes the pools are enough as they are. */
+/* For how many takes and marks the pools are enough as they are. */
 uint64_t iova_bitmap_takes(const struct iova_bitmap *bitmap);
 
-/* pre: the pools hold iova_bitmap_need(0). */
+/* pre: the pools hold iova_bitmap_need of nothing. */
 void iova_bitmap_start(struct iova_bitmap *bitmap);
 
 /* The free span of which any part is at or above number, the first one. */
@@ -67,11 +69,20 @@ bool iova_bitmap_find(struct iova_bitmap *bitmap, const struct iova_span_query *
 void iova_bitmap_take(struct iova_bitmap *bitmap, struct iova_span span);
 
 /* false, and nothing changed, where any of span is free.
- * pre: the pools are enough for a take, or iova_bitmap_give_makes says false. */
+ * pre: marked. */
 bool iova_bitmap_give(struct iova_bitmap *bitmap, struct iova_span span);
 
-/* Would a give of span make nodes? Not of one that was taken as such. */
-bool iova_bitmap_give_makes(const struct iova_bitmap *bitmap, struct iova_span span);
+/* Makes the nodes that a give of span would want, where anything beside its ends is
+ * taken.
+ * pre: the pools are enough for a mark. */
+void iova_bitmap_mark(struct iova_bitmap *bitmap, struct iova_span span);
+
+/* Would a give of span make no node? So it is with one that was taken as such. */
+bool iova_bitmap_marked(const struct iova_bitmap *bitmap, struct iova_span span);
+
+/* Gives the nodes back that lie inside span.
+ * pre: all of it is taken. */
+void iova_bitmap_unmark(struct iova_bitmap *bitmap, struct iova_span span);
 
 /* Moves the nodes that lie in closed slabs, and that are met from number on,
  * elsewhere: some. Returns the number to go on from, UINT64_MAX when all have been met.

@@ -3,29 +3,19 @@
 
 #define BLOCKS 32u /* that one call looks at: some microseconds */
 
-/* A copy of a node in another slab; the old one is given back. */
-static void *node_move(struct iova_pool *pool, void *old)
-{
-	struct iova_pool_item *moved = iova_pool_take(pool);
-
-	memcpy(moved + 1, (struct iova_pool_item *)old + 1, pool->item_bytes - sizeof(*moved));
-	iova_pool_put(pool, old);
-	return moved;
-}
-
 static void path_move(struct iova_bitmap *bitmap, struct iova_bitmap_path *path)
 {
 	for (unsigned level = bitmap->levels; level-- > path->level;) {
 		if (!iova_pool_item_closed(path->node[level]))
 			continue;
-		path->node[level] = node_move(&bitmap->inners, path->node[level]);
+		path->node[level] = iova_pool_move(&bitmap->inners, path->node[level]);
 		if (level + 1 == bitmap->levels)
 			bitmap->root = path->node[level];
 		else
 			path->node[level + 1]->child[path->slot[level + 1]] = path->node[level];
 	}
 	if (path->leaf && iova_pool_item_closed(path->leaf))
-		path->node[0]->child[path->slot[0]] = node_move(&bitmap->leaves, path->leaf);
+		path->node[0]->child[path->slot[0]] = iova_pool_move(&bitmap->leaves, path->leaf);
 }
 
 /* The first number behind path's leaf or block that may lie in another node;

@@ -45,7 +45,7 @@ static void room(struct fixture *f, uint64_t takes)
 {
 	size_t leaves, inners;
 
-	iova_bitmap_need(&f->bitmap, takes, &leaves, &inners);
+	iova_bitmap_need(&f->bitmap, takes, 0, &leaves, &inners);
 	pool_room(&f->bitmap.leaves, leaves);
 	pool_room(&f->bitmap.inners, inners);
 	assert_true(iova_bitmap_takes(&f->bitmap) >= takes);
@@ -118,8 +118,16 @@ static void give_some(struct fixture *f)
 		return;
 	for (uint64_t i = 0; i < span.length; i++)
 		taken = taken && !f->free[span.start - f->first + i];
-	if (iova_bitmap_give_makes(&f->bitmap, span))
+	room(f, 1);
+	iova_bitmap_mark(&f->bitmap, span);
+	assert_true(iova_bitmap_marked(&f->bitmap, span));
+	if (taken && !random_below(4)) {
+		iova_bitmap_unmark(&f->bitmap, span);
 		room(f, 1);
+		iova_bitmap_mark(&f->bitmap, span);
+	}
+	if (random_below(2) && iova_bitmap_check(&f->bitmap))
+		fail_msg("%s", iova_bitmap_check(&f->bitmap));
 	assert_int_equal(iova_bitmap_give(&f->bitmap, span), taken);
 	if (taken)
 		map_set(f, span, true);
@@ -139,7 +147,7 @@ static void take_some(struct fixture *f)
 	if (random_below(2)) { /* and back, as one: without a node more */
 		size_t leaves = f->bitmap.leaves.used, inners = f->bitmap.inners.used;
 
-		assert_false(iova_bitmap_give_makes(&f->bitmap, part));
+		assert_true(iova_bitmap_marked(&f->bitmap, part));
 		assert_true(iova_bitmap_give(&f->bitmap, part));
 		assert_true(f->bitmap.leaves.used <= leaves && f->bitmap.inners.used <= inners);
 		map_set(f, part, true);
