@@ -10,7 +10,7 @@ void iova_bitmap_init(struct iova_bitmap *bitmap, uint64_t first, uint64_t last)
 	while (first >> child_log2(levels) != last >> child_log2(levels))
 		levels++;
 	iova_assert(levels <= IOVA_BITMAP_LEVELS);
-	*bitmap = (struct iova_bitmap){ .levels = levels, .last = last };
+	*bitmap = (struct iova_bitmap){ .levels = levels, .first = first, .last = last };
 	bitmap->base = first >> child_log2(levels) << child_log2(levels);
 	iova_pool_init(&bitmap->leaves, sizeof(struct iova_bitmap_leaf), 1);
 	iova_pool_init(&bitmap->inners, sizeof(struct iova_bitmap_inner), IOVA_PORT_LINE);

@@ -31,7 +31,7 @@ struct iova_bitmap {
 	struct iova_bitmap_inner *root;
 	unsigned levels;		/* constant: of inner nodes, > 0 */
 	uint64_t base;			/* constant: the root's first number */
-	uint64_t last;			/* constant: the last number that may be free */
+	uint64_t first, last;		/* constant: of the numbers that may be free */
 	uint64_t spans, total;		/* free ones, and their numbers */
 	uint64_t steps;			/* nodes and spans that searches looked at, for tests that count */
 	uint32_t top[IOVA_SPAN_ORDERS]; /* the whole bitmap's longest runs */

@@ -24,7 +24,7 @@ static void leaf_check(struct check *check, const struct iova_bitmap_leaf *leaf,
 	for (unsigned i = 0; i < LEAF; i++) {
 		bool free = leaf->bits[i / 64] >> i % 64 & 1;
 
-		wrong(check, free && (start + i < check->bitmap->base || start + i > check->bitmap->last),
+		wrong(check, free && (start + i < check->bitmap->first || start + i > check->bitmap->last),
 		      "a bit outside");
 		any_taken |= !free;
 		check->spans += free && !check->before;
@@ -49,6 +49,9 @@ static void node_check(struct check *check, struct iova_bitmap_inner *node, unsi
 		struct iova_runs runs;
 
 		wrong(check, free && node->child[slot], "a node for what is wholly free");
+		wrong(check,
+		      free && (start < check->bitmap->first || start + (child_size(level) - 1) > check->bitmap->last),
+		      "a block outside");
 		path->slot[level] = (uint8_t)slot;
 		path->level = level;
 		path->start = start;
