@@ -79,26 +79,36 @@ static struct iova_bitmap_inner *inner_make(struct iova_bitmap *bitmap, uint32_t
 void iova_bitmap_start(struct iova_bitmap *bitmap)
 {
 	bitmap->root = inner_make(bitmap, 0);
+	iova_bitmap_path_reset(bitmap, &bitmap->path);
 }
 
-void iova_bitmap_descend(const struct iova_bitmap *bitmap, uint64_t number, struct iova_bitmap_path *path)
+void iova_bitmap_path_reset(const struct iova_bitmap *bitmap, struct iova_bitmap_path *path)
 {
-	struct iova_bitmap_inner *node = bitmap->root;
+	path->level = bitmap->levels - 1;
+	path->node[path->level] = bitmap->root;
+	path->start = bitmap->base;
+}
 
-	for (unsigned level = bitmap->levels; level-- > 0;) {
+void iova_bitmap_path_move(struct iova_bitmap_path *path, unsigned levels, uint64_t number)
+{
+	unsigned level = path->level;
+	struct iova_bitmap_inner *node;
+	void *child;
+
+	while (level + 1 < levels && (number ^ path->start) >> child_log2(level + 1))
+		level++;
+	node = path->node[level];
+	for (;; node = child, path->node[--level] = node) {
 		unsigned slot = slot_of(number, level);
-		void *child = node->child[slot];
 
-		path->node[level] = node;
+		child = node->child[slot];
 		path->slot[level] = (uint8_t)slot;
-		path->level = level;
-		if (!child || !level) {
-			path->leaf = child;
+		if (!child || !level)
 			break;
-		}
-		node = child;
 	}
-	path->start = number & ~(child_size(path->level) - 1);
+	path->leaf = child;
+	path->level = level;
+	path->start = number & ~(child_size(level) - 1);
 }
 
 static uint64_t end_of_all(const struct iova_bitmap *bitmap)
@@ -271,21 +281,19 @@ static struct iova_runs_column column_above(struct iova_bitmap *bitmap, const st
 /* Derives the runs of number's leaf or block anew, and of what is above it. */
 static void runs_derive(struct iova_bitmap *bitmap, uint64_t number)
 {
-	struct iova_runs_column column;
-	struct iova_bitmap_path path;
+	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, number);
+	struct iova_runs_column column = column_of(path);
 	struct iova_runs runs;
 	unsigned orders;
 
-	iova_bitmap_descend(bitmap, number, &path);
-	iova_bitmap_runs(bitmap, &path, &runs);
-	column = column_of(&path);
+	iova_bitmap_runs(bitmap, path, &runs);
 	orders = iova_runs_changed(column, ORDERS, &runs);
-	for (unsigned level = path.level; orders; level++) {
+	for (unsigned level = path->level; orders; level++) {
 		iova_runs_write(column, orders, &runs);
 		if (level == bitmap->levels)
 			return;
-		column = column_above(bitmap, &path, level);
-		iova_runs_of_rows(path.node[level]->run, orders, &runs);
+		column = column_above(bitmap, path, level);
+		iova_runs_of_rows(path->node[level]->run, orders, &runs);
 		orders = iova_runs_changed(column, orders, &runs);
 	}
 }
@@ -293,25 +301,18 @@ static void runs_derive(struct iova_bitmap *bitmap, uint64_t number)
 /* The span is there now, or more of it: whatever was longer still is. */
 static void runs_raise(struct iova_bitmap *bitmap, struct iova_span span)
 {
-	struct iova_runs_column column;
-	struct iova_bitmap_path path;
-	unsigned orders;
+	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, span.start);
+	unsigned orders = iova_runs_raise(column_of(path), ORDERS, span);
 
-	iova_bitmap_descend(bitmap, span.start, &path);
-	column = column_of(&path);
-	orders = iova_runs_raise(column, ORDERS, span);
-	for (unsigned level = path.level; orders && level < bitmap->levels; level++)
-		orders = iova_runs_raise(column_above(bitmap, &path, level), orders, span);
+	for (unsigned level = path->level; orders && level < bitmap->levels; level++)
+		orders = iova_runs_raise(column_above(bitmap, path, level), orders, span);
 }
 
 /* Is the span, which is there, the longest of its leaf or block at any order? Else
  * nobody sees it go. */
-static bool runs_have(const struct iova_bitmap *bitmap, struct iova_span span)
+static bool runs_have(struct iova_bitmap *bitmap, struct iova_span span)
 {
-	struct iova_bitmap_path path;
-
-	iova_bitmap_descend(bitmap, span.start, &path);
-	return iova_runs_has_longest(column_of(&path), ORDERS, span);
+	return iova_runs_has_longest(column_of(iova_bitmap_go(bitmap, span.start)), ORDERS, span);
 }
 
 /* Bits first to end - 1. */
@@ -435,32 +436,52 @@ static bool child_fill(const struct fill *fill, struct iova_bitmap_inner *node, 
 	return true;
 }
 
+/* Starts at the lowest node that has all of the change. */
+static void fill_all(const struct fill *fill)
+{
+	struct iova_bitmap *bitmap = fill->bitmap;
+	struct iova_bitmap_path *path = iova_bitmap_go(bitmap, fill->first);
+	unsigned level = path->level;
+	bool gone;
+
+	while ((fill->first ^ fill->last) >> child_log2(level + 1))
+		level++;
+	gone = node_fill(fill, path->node[level], level, fill->first & ~(child_size(level + 1) - 1));
+	for (level++; gone && level < bitmap->levels; level++) {
+		struct iova_bitmap_inner *node = path->node[level];
+
+		child_drop(bitmap, node, level, path->slot[level]);
+		node->free |= (uint32_t)1 << path->slot[level];
+		gone = node->free == ALL;
+	}
+	if (fill->free) /* only then nodes go */
+		iova_bitmap_path_reset(bitmap, path);
+}
+
 /* Whether the span that has number starts before it, told to the leaf that begins with
  * it. */
 static void continue_at(struct iova_bitmap *bitmap, uint64_t number, bool before)
 {
-	struct iova_bitmap_path path;
+	const struct iova_bitmap_path *path;
 
 	if (number % LEAF || number >= end_of_all(bitmap))
 		return;
-	iova_bitmap_descend(bitmap, number, &path);
-	if (path.leaf)
-		path.leaf->continues = before && path_free(&path, number);
+	path = iova_bitmap_go(bitmap, number);
+	if (path->leaf)
+		path->leaf->continues = before && path_free(path, number);
 }
 
 void iova_bitmap_take(struct iova_bitmap *bitmap, struct iova_span span)
 {
 	struct fill fill = { bitmap, span.start, iova_span_last(span), false };
-	struct iova_bitmap_path path;
 	struct iova_span whole, above;
 	bool longest;
 
-	iova_bitmap_descend(bitmap, span.start, &path);
-	whole = iova_bitmap_around(bitmap, &path, span.start);
+	whole = iova_bitmap_around(bitmap, iova_bitmap_go(bitmap, span.start), span.start);
 	iova_assert(iova_span_contains(whole, fill.last));
 	above = (struct iova_span){ fill.last + 1, iova_span_last(whole) - fill.last };
 	longest = runs_have(bitmap, whole);
-	node_fill(&fill, bitmap->root, bitmap->levels - 1, bitmap->base);
+	fill_all(&fill);
 	continue_at(bitmap, fill.last + 1, false);
 	if (longest)
 		runs_derive(bitmap, whole.start);
@@ -472,38 +493,39 @@ void iova_bitmap_take(struct iova_bitmap *bitmap, struct iova_span span)
 }
 
 /* The free span across number; of length 0 where number is taken. */
-static struct iova_span span_across(const struct iova_bitmap *bitmap, uint64_t number)
+static struct iova_span span_across(struct iova_bitmap *bitmap, uint64_t number)
 {
-	struct iova_bitmap_path path;
+	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, number);
 
-	iova_bitmap_descend(bitmap, number, &path);
-	return path_free(&path, number) ? iova_bitmap_around(bitmap, &path, number) : (struct iova_span){ number, 0 };
+	return path_free(path, number) ? iova_bitmap_around(bitmap, path, number) : (struct iova_span){ number, 0 };
 }
 
-/* The first free number above one that is taken; UINT64_MAX where none is. */
-static uint64_t free_above(struct iova_bitmap *bitmap, uint64_t number)
+/* Is anything of the span free? */
+static bool any_free(struct iova_bitmap *bitmap, struct iova_span span)
 {
-	struct iova_span span;
+	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, span.start);
+	uint64_t bit = span.start % LEAF;
+	struct iova_span near;
 
-	return iova_bitmap_next(bitmap, number, &span) ? span.start : UINT64_MAX;
+	if (path->leaf && bit + span.length <= LEAF)
+		return bits_next(path->leaf->bits, (unsigned)bit, ONES) < bit + span.length;
+	return iova_bitmap_next(bitmap, span.start, &near) && near.start <= iova_span_last(span);
 }
 
 bool iova_bitmap_give(struct iova_bitmap *bitmap, struct iova_span span)
 {
 	struct fill fill = { bitmap, span.start, iova_span_last(span), true };
 	struct iova_span below = { span.start, 0 }, above = { fill.last + 1, 0 };
-	struct iova_bitmap_path path;
 	bool longest;
 
-	iova_bitmap_descend(bitmap, span.start, &path);
-	if (path_free(&path, span.start) || free_above(bitmap, span.start) <= fill.last)
+	if (any_free(bitmap, span))
 		return false;
 	if (span.start > bitmap->base)
 		below = span_across(bitmap, span.start - 1);
 	if (fill.last < bitmap->last)
 		above = span_across(bitmap, fill.last + 1);
 	longest = above.length && runs_have(bitmap, above);
-	node_fill(&fill, bitmap->root, bitmap->levels - 1, bitmap->base);
+	fill_all(&fill);
 	continue_at(bitmap, span.start, below.length);
 	continue_at(bitmap, fill.last + 1, true);
 	if (longest)
@@ -559,5 +581,6 @@ static void node_unmark(struct iova_bitmap *bitmap, struct iova_bitmap_inner *no
 
 void iova_bitmap_unmark(struct iova_bitmap *bitmap, struct iova_span span)
 {
+	iova_bitmap_path_reset(bitmap, &bitmap->path);
 	node_unmark(bitmap, bitmap->root, bitmap->levels - 1, bitmap->base, span);
 }

@@ -25,7 +25,18 @@
 #define IOVA_BITMAP_LEVELS    12u			    /* of inner nodes: enough for numbers below 2^56 */
 #define IOVA_BITMAP_BEST      16u			    /* leaves that a search for the best fit compares */
 
+struct iova_bitmap_leaf;
 struct iova_bitmap_inner;
+
+/* The way to a number: down to the leaf that has it, or to the block of a node's child
+ * that is all alike. */
+struct iova_bitmap_path {
+	struct iova_bitmap_leaf *leaf; /* NULL: a block that is all alike */
+	uint64_t start;		       /* of the leaf or block */
+	unsigned level;		       /* of the lowest node on the way, 0 is a leaf's parent */
+	uint8_t slot[IOVA_BITMAP_LEVELS];
+	struct iova_bitmap_inner *node[IOVA_BITMAP_LEVELS];
+};
 
 struct iova_bitmap {
 	struct iova_bitmap_inner *root;
@@ -35,6 +46,7 @@ struct iova_bitmap {
 	uint64_t spans, total;		/* free ones, and their numbers */
 	uint64_t steps;			/* nodes and spans that searches looked at, for tests that count */
 	uint32_t top[IOVA_SPAN_ORDERS]; /* the whole bitmap's longest runs */
+	struct iova_bitmap_path path;	/* where the last operation was: most go on from there */
 	struct iova_pool leaves, inners;
 };
 

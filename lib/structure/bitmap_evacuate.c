@@ -39,5 +39,6 @@ uint64_t iova_bitmap_evacuate(struct iova_bitmap *bitmap, uint64_t number)
 		path_move(bitmap, &path);
 		number = path_behind(bitmap, &path);
 	}
+	iova_bitmap_path_reset(bitmap, &bitmap->path);
 	return number;
 }

@@ -14,15 +14,22 @@ struct wanted {
 	unsigned order;
 };
 
-/* Which children of a node have it, a bit for each. */
+/* Which children of a node have it, a bit for each. In halves, and signed, so that a
+ * compiler compares several at once. */
 static uint32_t node_has(const struct iova_bitmap_inner *node, const struct wanted *wanted)
 {
-	const uint32_t *run = node->run[wanted->order];
-	uint32_t set = 0;
+	static const int32_t bit[FANOUT] = { 1 << 0, 1 << 1, 1 << 2,  1 << 3,  1 << 4,	1 << 5,	 1 << 6,  1 << 7,
+					     1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15 };
+	const int32_t *run = (const int32_t *)node->run[wanted->order];
+	int32_t least = (int32_t)wanted->run, each[FANOUT], half[FANOUT / 2], quarter[FANOUT / 4];
 
 	for (unsigned i = 0; i < FANOUT; i++)
-		set |= (uint32_t)(run[i] >= wanted->run) << i;
-	return set;
+		each[i] = run[i] >= least ? bit[i] : 0;
+	for (unsigned i = 0; i < FANOUT / 2; i++)
+		half[i] = each[i] | each[i + FANOUT / 2];
+	for (unsigned i = 0; i < FANOUT / 4; i++)
+		quarter[i] = half[i] | half[i + FANOUT / 4];
+	return (uint32_t)(quarter[0] | quarter[1] | quarter[2] | quarter[3]);
 }
 
 /* Where a search goes on: path is at a leaf or block with a start that is wanted. The
@@ -118,17 +125,14 @@ static bool span_in(struct iova_bitmap *bitmap, const struct iova_bitmap_path *p
 static bool start_next(struct iova_bitmap *bitmap, const struct wanted *wanted, bool highest, uint64_t number,
 		       struct iova_span *found)
 {
-	struct iova_bitmap_path path;
-	struct iova_runs_column column;
+	struct iova_bitmap_path *path = iova_bitmap_go(bitmap, number);
 
-	iova_bitmap_descend(bitmap, number, &path);
-	bitmap->steps += bitmap->levels - path.level;
-	column = iova_runs_column(path.node[path.level]->run, path.slot[path.level]);
-	if (column.run[wanted->order * column.step] >= wanted->run &&
-	    span_in(bitmap, &path, wanted, highest, number, found))
+	bitmap->steps += bitmap->levels - path->level;
+	if (path->node[path->level]->run[wanted->order][path->slot[path->level]] >= wanted->run &&
+	    span_in(bitmap, path, wanted, highest, number, found))
 		return true;
-	while (path_on(bitmap, &path, wanted, highest))
-		if (span_in(bitmap, &path, wanted, highest, number, found))
+	while (path_on(bitmap, path, wanted, highest))
+		if (span_in(bitmap, path, wanted, highest, number, found))
 			return true;
 	return false;
 }
@@ -143,13 +147,12 @@ static bool fits(const struct iova_span_query *query, struct iova_span span, str
 /* The free span across number, if number is free. */
 static bool across(struct iova_bitmap *bitmap, uint64_t number, struct iova_span *span)
 {
-	struct iova_bitmap_path path;
+	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, number);
 
-	iova_bitmap_descend(bitmap, number, &path);
-	bitmap->steps += bitmap->levels - path.level;
-	if (!path_free(&path, number))
+	bitmap->steps += bitmap->levels - path->level;
+	if (!path_free(path, number))
 		return false;
-	*span = iova_bitmap_around(bitmap, &path, number);
+	*span = iova_bitmap_around(bitmap, path, number);
 	return true;
 }
 

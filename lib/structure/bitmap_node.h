@@ -25,16 +25,6 @@ struct iova_bitmap_inner {
 	_Alignas(IOVA_PORT_LINE) uint32_t run[ORDERS][FANOUT];
 };
 
-/* The way to a number: down to the leaf that has it, or to the block of a node's child
- * that is all alike. */
-struct iova_bitmap_path {
-	struct iova_bitmap_leaf *leaf; /* NULL: a block that is all alike */
-	unsigned level;		       /* of the lowest node on the way, 0 is a leaf's parent */
-	struct iova_bitmap_inner *node[IOVA_BITMAP_LEVELS];
-	uint8_t slot[IOVA_BITMAP_LEVELS];
-	uint64_t start; /* of the leaf or block */
-};
-
 /* log2 of the numbers below a child of a node at level. */
 static inline unsigned child_log2(unsigned level)
 {
@@ -98,7 +88,23 @@ static inline bool leaf_next(const struct iova_bitmap_leaf *leaf, unsigned from,
 	return *first < LEAF;
 }
 
-void iova_bitmap_descend(const struct iova_bitmap *bitmap, uint64_t number, struct iova_bitmap_path *path);
+/* path: at any number, or at the root, as after iova_bitmap_path_reset. */
+void iova_bitmap_path_move(struct iova_bitmap_path *path, unsigned levels, uint64_t number);
+void iova_bitmap_path_reset(const struct iova_bitmap *bitmap, struct iova_bitmap_path *path);
+
+/* The bitmap's path, at number; it goes on with the next call. */
+static inline struct iova_bitmap_path *iova_bitmap_go(struct iova_bitmap *bitmap, uint64_t number)
+{
+	iova_bitmap_path_move(&bitmap->path, bitmap->levels, number);
+	return &bitmap->path;
+}
+
+/* The same for who must not change the bitmap. */
+static inline void iova_bitmap_descend(const struct iova_bitmap *bitmap, uint64_t number, struct iova_bitmap_path *path)
+{
+	iova_bitmap_path_reset(bitmap, path);
+	iova_bitmap_path_move(path, bitmap->levels, number);
+}
 
 static inline bool path_free(const struct iova_bitmap_path *path, uint64_t number)
 {
