@@ -8,10 +8,17 @@ static struct iova_engine_rbtree *to_rbtree(const struct iova_engine_base *engin
 	return (struct iova_engine_rbtree *)engine; /* its first member */
 }
 
-static void rbtree_need(const struct iova_engine_base *engine, uint64_t extents, size_t items[IOVA_ENGINE_POOLS])
+static void rbtree_need(const struct iova_engine_base *engine, const struct iova_engine_need *need,
+			size_t items[IOVA_ENGINE_POOLS])
 {
 	(void)engine;
-	iova_spantree_need(extents, &items[0], &items[1]);
+	iova_spantree_need(need->extents, &items[0], &items[1]);
+}
+
+static uint64_t rbtree_takes(const struct iova_engine_base *engine)
+{
+	(void)engine;
+	return UINT64_MAX;
 }
 
 static void rbtree_start(struct iova_engine_base *engine)
@@ -101,6 +108,20 @@ static bool rbtree_give(struct iova_engine_base *engine, struct iova_span span)
 	return true;
 }
 
+/* The tree knows no ends but those of its extents. */
+static void rbtree_mark(struct iova_engine_base *engine, struct iova_span span)
+{
+	(void)engine;
+	(void)span;
+}
+
+static bool rbtree_marked(const struct iova_engine_base *engine, struct iova_span span)
+{
+	(void)engine;
+	(void)span;
+	return true;
+}
+
 static bool rbtree_next(struct iova_engine_base *engine, uint64_t pfn, struct iova_span *span)
 {
 	return iova_spantree_next(&to_rbtree(engine)->tree, pfn, span);
@@ -161,10 +182,14 @@ static const char *rbtree_check(const struct iova_engine_base *engine)
 static const struct iova_engine_ops rbtree_ops = {
 	.name = "rbtree",
 	.need = rbtree_need,
+	.takes = rbtree_takes,
 	.start = rbtree_start,
 	.find = rbtree_find,
 	.take = rbtree_take,
 	.give = rbtree_give,
+	.mark = rbtree_mark,
+	.marked = rbtree_marked,
+	.unmark = rbtree_mark,
 	.next = rbtree_next,
 	.evacuate = rbtree_evacuate,
 	.count = rbtree_count,

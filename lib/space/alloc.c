@@ -259,9 +259,10 @@ int iova_alloc_constrained(struct iova_space *space, const struct iova_constrain
 static int batch_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
+		bool takes = iova_stock_takes(space);
 		uint64_t pfn;
 
-		if (alloc_found(space, fit, &pfn)) {
+		if (takes && alloc_found(space, fit, &pfn)) {
 			iovas[i] = iova_space_bytes_of(space, pfn);
 			continue;
 		}
@@ -271,7 +272,7 @@ static int batch_fit(struct iova_space *space, const struct iova_fit *fit, uint6
 			(void)undone;
 			iova_assert(!undone);
 		}
-		return IOVA_ERR_NOSPC;
+		return takes ? IOVA_ERR_NOSPC : IOVA_ERR_NOMEM;
 	}
 	return 0;
 }

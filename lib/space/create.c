@@ -59,6 +59,23 @@ static int config_read(struct iova_space_config *config, struct iova_memory *mem
 	return memory_read(memory, config->memory);
 }
 
+static struct iova_span world_of(const struct iova_space_config *config)
+{
+	unsigned shift = iova_arith_log2(config->granule);
+	uint64_t first = config->aperture.start >> shift;
+
+	return (struct iova_span){ first, (config->aperture.last >> shift) - first + 1 };
+}
+
+/* An engine of the config's kind, whose pools are empty. */
+static void engine_init(union iova_space_engine *engine, const struct iova_space_config *config)
+{
+	switch (config->engine) {
+	default:
+		iova_engine_rbtree_init(&engine->rbtree);
+	}
+}
+
 static unsigned ledger_words(uint32_t flags)
 {
 	return flags & IOVA_SPACE_TRACKED ? IOVA_LEDGER_WORDS : 0;
@@ -70,8 +87,7 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 {
 	memset(space, 0, sizeof(*space));
 	space->shift = iova_arith_log2(config->granule);
-	space->world.start = config->aperture.start >> space->shift;
-	space->world.length = (config->aperture.last >> space->shift) - space->world.start + 1;
+	space->world = world_of(config);
 	space->engine_kind = config->engine;
 	space->placement = config->placement;
 	space->flags = config->flags;
@@ -83,7 +99,7 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 			space->ledgered, space->shift);
 	iova_cache_plan(&space->cache, space->world, config->cache_depth, config->depot_magazines);
 	space->cache_lengths = iova_space_cache_lengths(space, config->cache_granules);
-	iova_engine_rbtree_init(&space->rbtree);
+	engine_init(&space->engine_of_kind, config);
 	iova_spantree_init(&space->ledger, 0, ledger_words(config->flags));
 	iova_spantree_init(&space->holes, 0, 0);
 	iova_pool_init(&space->resv_pool, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST), 1);
@@ -96,6 +112,7 @@ static void space_start(struct iova_space *space)
 	if (!space->random)
 		space->random = iova_port_entropy() | 1;
 	space->engine.ops->start(&space->engine);
+	space->engine.ops->mark(&space->engine, space->world);
 	space->engine.ops->give(&space->engine, space->world);
 	if (space->ledgered)
 		iova_spantree_start(&space->ledger);
@@ -124,6 +141,7 @@ static int space_fill(struct iova_space *space, const struct iova_stock *stock)
 		space->metadata_bytes += bytes;
 	}
 	space->stock = *stock;
+	space->stock.takes = 0;
 	return 0;
 }
 
@@ -192,16 +210,17 @@ static bool tree_measure(unsigned words, uint64_t spans, size_t *bytes)
 	return slab_measure(&tree.leaves, leaves, bytes) && slab_measure(&tree.inners, inners, bytes);
 }
 
-static bool engine_measure(uint64_t extents, size_t *bytes)
+static bool engine_measure(const struct iova_space_config *config, const struct iova_stock *stock, size_t *bytes)
 {
-	struct iova_engine_rbtree rbtree;
+	struct iova_engine_need need = iova_stock_engine(stock);
+	union iova_space_engine engine;
 	size_t items[IOVA_ENGINE_POOLS];
 	bool said = true;
 
-	iova_engine_rbtree_init(&rbtree);
-	rbtree.engine.ops->need(&rbtree.engine, extents, items);
+	engine_init(&engine, config);
+	engine.base.ops->need(&engine.base, &need, items);
 	for (unsigned i = 0; i < IOVA_ENGINE_POOLS; i++)
-		said = said && slab_measure(rbtree.engine.pool[i], items[i], bytes);
+		said = said && slab_measure(engine.base.pool[i], items[i], bytes);
 	return said;
 }
 
@@ -214,7 +233,7 @@ static bool placed_measure(const struct iova_space_config *config, const struct 
 
 	*bytes = PLACED_HEADER + IOVA_POOL_ALIGN - 1;
 	iova_pool_init(&records, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST), 1);
-	return engine_measure(stock->extents, bytes) && tree_measure(0, stock->holes, bytes) &&
+	return engine_measure(config, stock, bytes) && tree_measure(0, stock->holes, bytes) &&
 	       (!(config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) ||
 		tree_measure(ledger_words(config->flags), stock->live, bytes)) &&
 	       slab_measure(&records, reservations, bytes);
@@ -270,6 +289,7 @@ static void placed_fill(struct iova_space *space, const struct iova_stock *stock
 		at += iova_pool_slab_bytes(pool[i], items[i]);
 	}
 	space->stock = *stock;
+	space->stock.takes = 0;
 }
 
 int iova_space_place(const struct iova_space_config *given, size_t live_ranges, size_t reservations, void *buffer,

@@ -53,6 +53,7 @@ static void free_ledgered(struct iova_space *space, struct iova_spantree_path *p
 	freed.start = span.start < guard ? 0 : span.start - guard;
 	freed.length = span.start - freed.start + span.length + guard;
 	iova_space_expose(space, freed);
+	iova_space_ends_gone(space, freed);
 }
 
 /* Is there a record for the extent that span becomes, beside those for what the
@@ -70,9 +71,30 @@ static bool free_has_record(struct iova_space *space, struct iova_span span)
 	return near.start < span.start || near.start == span.start + span.length;
 }
 
+static bool any_free(struct iova_space *space, struct iova_span span)
+{
+	struct iova_span free;
+
+	return space->engine.ops->next(&space->engine, span.start, &free) && free.start <= iova_span_last(span);
+}
+
+/* May span, as far as the engine knows, have been taken as one? Behind a restore it
+ * does not know where one range of a run ends and the next begins: there are records
+ * for as many ends as it was not told of. */
+static bool free_has_ends(struct iova_space *space, struct iova_span span)
+{
+	if (space->engine.ops->marked(&space->engine, span))
+		return true;
+	if (!space->unmarked || any_free(space, span))
+		return false;
+	space->unmarked--;
+	space->engine.ops->mark(&space->engine, span);
+	return true;
+}
+
 static bool give_taken(struct iova_space *space, struct iova_span span)
 {
-	return span.length <= space->taken_granules && free_has_record(space, span) &&
+	return span.length <= space->taken_granules && free_has_record(space, span) && free_has_ends(space, span) &&
 	       space->engine.ops->give(&space->engine, span);
 }
 
@@ -205,20 +227,20 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 	uint64_t extents = space->engine.ops->extents(&space->engine);
 	uint64_t parts = give_parts(space, span, false), iova = iova_space_bytes_of(space, span.start);
 	struct iova_cache_lane *lane = lane_of_waiting(space, span);
-	struct iova_span free;
 
-	if (span.length > space->taken_granules ||
-	    (space->engine.ops->next(&space->engine, span.start, &free) && free.start <= iova_span_last(span)))
+	if (span.length > space->taken_granules || any_free(space, span))
 		return false;
 	if (lane && (iova_cache_push(&space->cache, lane, iova) || iova_cache_spill(&space->cache, lane, iova)))
 		return true;
-	if (extents + parts + 2 * space->resv_count + space->quarantine.covered > space->stock.extents &&
-	    !(parts == 1 && free_has_record(space, span))) {
+	if ((extents + parts + 2 * space->resv_count + space->quarantine.covered > space->stock.extents &&
+	     !(parts == 1 && free_has_record(space, span))) ||
+	    !free_has_ends(space, span)) {
 		/* What is reserved of it is so from now on, and lost to it. */
 		space->taken_granules -= iova_waiting_reserved(space, span);
 		return false;
 	}
 	give_parts(space, span, true);
+	iova_space_ends_gone(space, span);
 	count_out(space, span);
 	return true;
 }
@@ -291,6 +313,7 @@ static void give_ledgered(struct iova_space *space, struct iova_span span)
 		iova_spantree_remove(&space->ledger, &path);
 	}
 	iova_space_expose(space, freed);
+	iova_space_ends_gone(space, freed);
 	count_out(space, span);
 }
 

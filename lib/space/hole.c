@@ -33,7 +33,8 @@ void iova_space_expose(struct iova_space *space, struct iova_span span)
 }
 
 /* Each step takes the lowest free piece of span away, so next comes to the one
- * above it. */
+ * above it. What comes free of span later begins and ends where span does, or where
+ * something else does that has been taken or marked too. */
 void iova_space_cover(struct iova_space *space, struct iova_span span)
 {
 	uint64_t lo = span.start, hi = iova_span_last(span);
@@ -41,4 +42,6 @@ void iova_space_cover(struct iova_space *space, struct iova_span span)
 
 	while (space->engine.ops->next(&space->engine, lo, &free) && iova_span_clip(&free, lo, hi))
 		space->engine.ops->take(&space->engine, free);
+	iova_span_clip(&span, space->world.start, iova_span_last(space->world));
+	space->engine.ops->mark(&space->engine, span);
 }

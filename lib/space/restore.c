@@ -280,9 +280,11 @@ static int get_ranges(struct reader *reader, uint32_t count)
 	iova_space_lock(reader->space);
 	error = iova_stock_reserve(reader->space, taken - reader->space->taken_ranges, 0, IOVA_STOCK_PREFILL);
 	iova_space_unlock(reader->space);
-	if (!error)
-		reader->space->taken_ranges = taken;
-	return error;
+	if (error)
+		return error;
+	reader->space->unmarked += taken - reader->space->taken_ranges;
+	reader->space->taken_ranges = taken;
+	return 0;
 }
 
 /* The checksum, and what only the whole can tell. */

@@ -210,6 +210,7 @@ static void record_uncover(struct iova_space *space, const struct iova_resv_reco
 			at = other.start + other.length;
 	}
 	uncover(space, at, end);
+	iova_space_ends_gone(space, span);
 }
 
 void iova_resv_insert(struct iova_space *space, struct iova_resv_record **from, struct iova_resv_record *record)

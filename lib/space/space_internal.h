@@ -25,9 +25,16 @@
 
 struct iova_resv_record;
 
-/* What the pools must suffice for. */
+/* What the pools must suffice for. takes: beside what is in use, so it stands in what
+ * is needed, and never in what there is; the engine says that. */
 struct iova_stock {
-	uint64_t extents, live, holes;
+	uint64_t extents, live, holes, ranges, takes;
+};
+
+/* The engine's kind is known where it is initialised, and nowhere else. */
+union iova_space_engine {
+	struct iova_engine_base base;
+	struct iova_engine_rbtree rbtree;
 };
 
 /* In every space, and used by one object at a time: who comes late to one that is
@@ -81,7 +88,7 @@ struct iova_space {
 	/* Under the lock. */
 	union {
 		struct iova_engine_base engine;
-		struct iova_engine_rbtree rbtree;
+		union iova_space_engine engine_of_kind;
 	};
 	struct iova_spantree ledger; /* taken ranges, where ledgered; extra words: enum ledger_word, where TRACKED */
 	struct iova_spantree holes;  /* the union of the reservations, inside the aperture */
@@ -93,6 +100,7 @@ struct iova_space {
 	uint32_t lanes_ahead, magazines_ahead; /* that iova_space_supply_ahead asked for */
 	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
+	uint64_t unmarked;		       /* of them: the engine may not know their ends, behind a restore */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
 	uint64_t cache_hits;		       /* of batches that had other ranges too; counted in allocs */
 	uint64_t cache_misses;
@@ -159,6 +167,10 @@ bool iova_stock_ahead(struct iova_space *space);
 int iova_stock_reserve_resv(struct iova_space *space, const struct iova_resv_record *records, uint64_t count,
 			    uint32_t flags);
 
+/* May one more range be taken or reserved, wherever it comes? Always where
+ * iova_stock_reserve has said so, but for wrong frees that went unseen. */
+bool iova_stock_takes(const struct iova_space *space);
+
 /* Could everything that is live and reserved now be given back in any order? */
 bool iova_stock_holds(struct iova_space *space);
 
@@ -168,6 +180,9 @@ bool iova_stock_allows(struct iova_space *space);
 
 /* What a space with no more than so many needs at most. */
 struct iova_stock iova_stock_most(uint64_t live, uint64_t reservations);
+
+/* What the engine needs of it. */
+struct iova_engine_need iova_stock_engine(const struct iova_stock *stock);
 
 /* The items that each pool must have for the stock. */
 #define IOVA_STOCK_POOLS (IOVA_ENGINE_POOLS + 4u)
@@ -318,8 +333,13 @@ bool iova_ledger_outside_live_guards(struct iova_space *space, struct iova_span 
  * pre: nothing of span is live or free, and some of it is in the aperture. */
 void iova_space_expose(struct iova_space *space, struct iova_span span);
 
-/* Takes whatever is free in span. */
+/* Takes whatever is free in span, and marks its ends. */
 void iova_space_cover(struct iova_space *space, struct iova_span span);
+
+/* ---- ends.c ---- */
+
+/* What had span's ends is gone, and what could be given back of it has been. */
+void iova_space_ends_gone(struct iova_space *space, struct iova_span span);
 
 /* ---- waiting.c: the quarantined ranges, by address ---- */
 

@@ -33,6 +33,20 @@
  * reservations. Such a range has a reservation in its run of granules that are not
  * free, so E + C is at most V + R + 1, and what suffices for V and R alone in any
  * arrangement suffices for any C.
+ *
+ * That is for an engine that keeps what is free. For one that keeps ends (engine.h), all
+ * ends that a give can ever have are in use while what has them is there: ends.c. So
+ * a give takes no record, and nothing need be kept for it. What is needed is room for
+ * as many takes as there are ranges and reservations to come, and
+ *
+ *     ends in use <= 2 (V + R + 1)
+ *
+ * for a promise, the 1 being the aperture. Beside that the promise holds R + 1 takes:
+ * records are shared near the root, so that all of a promise may be had where n more takes,
+ * wherever they come, may not. Where no range was counted wrongly at least R + 1 takes are
+ * there as long as the promise is not used up; iova_stock_takes looks whether that is so.
+ *
+ * Wrong frees that go unseen make no end that was not in use: free.c refuses those.
  */
 #include "arith.h"
 #include "assert.h"
@@ -53,17 +67,27 @@ struct iova_stock iova_stock_most(uint64_t live, uint64_t reservations)
 
 	live = live < most ? live : most;
 	reservations = reservations < most ? reservations : most;
-	return (struct iova_stock){ extents_most(live, live + reservations + 1, reservations), live, reservations };
+	return (struct iova_stock){ .extents = extents_most(live, live + reservations + 1, reservations),
+				    .live = live,
+				    .holes = reservations,
+				    .ranges = live + reservations + 1, /* the aperture has two ends as well */
+				    .takes = reservations + 1 };
+}
+
+struct iova_engine_need iova_stock_engine(const struct iova_stock *stock)
+{
+	return (struct iova_engine_need){ stock->extents, stock->ranges, stock->takes };
 }
 
 void iova_stock_pools(struct iova_space *space, const struct iova_stock *stock,
 		      struct iova_pool *pool[IOVA_STOCK_POOLS], size_t items[IOVA_STOCK_POOLS])
 {
 	const unsigned ledger = IOVA_ENGINE_POOLS, holes = IOVA_ENGINE_POOLS + 2;
+	struct iova_engine_need need = iova_stock_engine(stock);
 
 	for (unsigned i = 0; i < IOVA_ENGINE_POOLS; i++)
 		pool[i] = space->engine.pool[i];
-	space->engine.ops->need(&space->engine, stock->extents, items);
+	space->engine.ops->need(&space->engine, &need, items);
 	pool[ledger] = &space->ledger.leaves;
 	pool[ledger + 1] = &space->ledger.inners;
 	items[ledger] = items[ledger + 1] = 0;
@@ -89,6 +113,7 @@ static void stock_raise(struct iova_stock *stock, const struct iova_stock *least
 	stock->extents = stock->extents > least->extents ? stock->extents : least->extents;
 	stock->live = stock->live > least->live ? stock->live : least->live;
 	stock->holes = stock->holes > least->holes ? stock->holes : least->holes;
+	stock->ranges = stock->ranges > least->ranges ? stock->ranges : least->ranges;
 }
 
 static void stock_lower(struct iova_stock *stock, const struct iova_stock *most)
@@ -96,6 +121,12 @@ static void stock_lower(struct iova_stock *stock, const struct iova_stock *most)
 	stock->extents = stock->extents < most->extents ? stock->extents : most->extents;
 	stock->live = stock->live < most->live ? stock->live : most->live;
 	stock->holes = stock->holes < most->holes ? stock->holes : most->holes;
+	stock->ranges = stock->ranges < most->ranges ? stock->ranges : most->ranges;
+}
+
+static uint64_t engine_takes(const struct iova_space *space)
+{
+	return space->engine.ops->takes(&space->engine);
 }
 
 /* What the space needs now for so many more, its promise of live ranges
@@ -106,7 +137,11 @@ static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_li
 	uint64_t covered = space->quarantine.covered + more_covered;
 	uint64_t live = space->taken_ranges + more_live, holes = space->resv_count + more_resv;
 	uint64_t extents = space->engine.ops->extents(&space->engine) + more_live + more_resv;
-	struct iova_stock need = { extents_most(live, extents, holes + covered), live, holes };
+	bool promised_all = live + holes < space->stock.ranges;
+	struct iova_stock need = { .extents = extents_most(live, extents, holes + covered),
+				   .live = live,
+				   .holes = holes,
+				   .takes = space->unmarked + more_resv + (promised_all ? !!more_live : more_live) };
 	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
 	uint64_t most = iova_stock_most(live, holes).extents;
 
@@ -121,13 +156,21 @@ static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_li
 
 static bool stock_covers(const struct iova_space *space, const struct iova_stock *stock, const struct iova_stock *need)
 {
-	return need->extents <= stock->extents && need->holes <= stock->holes &&
-	       (need->live <= stock->live || !space->ledgered);
+	return need->takes <= stock->takes && need->extents <= stock->extents && need->holes <= stock->holes &&
+	       need->ranges <= stock->ranges && (need->live <= stock->live || !space->ledgered);
 }
 
 static bool stock_suffices(const struct iova_space *space, const struct iova_stock *need)
 {
-	return stock_covers(space, &space->stock, need);
+	struct iova_stock have = space->stock;
+
+	have.takes = engine_takes(space);
+	return stock_covers(space, &have, need);
+}
+
+bool iova_stock_takes(const struct iova_space *space)
+{
+	return engine_takes(space) > space->unmarked;
 }
 
 /* U: reservations with something that is not free behind their last granule. */
@@ -174,11 +217,15 @@ static uint64_t with_spare(uint64_t have, uint64_t need)
 	return need <= have ? have : need + (need >> SPARE_SHIFT) + IOVA_SPANTREE_LEAF_MIN;
 }
 
+/* An engine to which takes matter adds what is spare by itself: only it knows how much
+ * more records that makes of those in use. */
 static struct iova_stock stock_target(const struct iova_space *space, const struct iova_stock *need)
 {
-	return (struct iova_stock){ with_spare(space->stock.extents, need->extents),
-				    with_spare(space->stock.live, space->ledgered ? need->live : 0),
-				    with_spare(space->stock.holes, need->holes) };
+	return (struct iova_stock){ .extents = with_spare(space->stock.extents, need->extents),
+				    .live = with_spare(space->stock.live, space->ledgered ? need->live : 0),
+				    .holes = with_spare(space->stock.holes, need->holes),
+				    .ranges = need->ranges,
+				    .takes = need->takes };
 }
 
 /* Brings the first pool that is short to the target; *done where none is. The
@@ -409,7 +456,7 @@ void iova_space_trim(struct iova_space *space)
 
 void iova_stock_release(struct iova_space *space)
 {
-	struct iova_stock none = { 0, 0, 0 };
+	struct iova_stock none = { 0 };
 	struct iova_pool *pool[IOVA_STOCK_POOLS];
 	size_t items[IOVA_STOCK_POOLS], bytes;
 

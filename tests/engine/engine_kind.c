@@ -43,9 +43,10 @@ const struct engine_kind engine_kinds[ENGINE_KINDS] = {
 
 void engine_room(struct engine_fixture *f, uint64_t extents)
 {
+	struct iova_engine_need need = { .extents = extents, .takes = 1 };
 	size_t items[IOVA_ENGINE_POOLS];
 
-	f->ops->need(f->engine, extents, items);
+	f->ops->need(f->engine, &need, items);
 	for (unsigned i = 0; i < IOVA_ENGINE_POOLS; i++) {
 		struct iova_pool *pool = f->engine->pool[i];
 		size_t missing = items[i] > pool->items ? items[i] - pool->items : 0;
@@ -53,6 +54,16 @@ void engine_room(struct engine_fixture *f, uint64_t extents)
 		if (missing)
 			iova_pool_add(pool, malloc(iova_pool_slab_bytes(pool, missing)), missing);
 	}
+}
+
+bool engine_give(struct engine_fixture *f, uint64_t start, uint64_t length)
+{
+	struct iova_span span = { start, length };
+
+	engine_room(f, f->ops->extents(f->engine) + 1);
+	f->ops->mark(f->engine, span);
+	assert_true(f->ops->marked(f->engine, span));
+	return f->ops->give(f->engine, span);
 }
 
 void engine_open(struct engine_fixture *f, const struct engine_kind *kind)

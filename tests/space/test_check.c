@@ -85,11 +85,11 @@ static void the_trees(void **state)
 
 	(void)state;
 	subject_open(&s, IOVA_SPACE_TRACKED);
-	s.space->rbtree.tree.total++;
+	s.space->engine_of_kind.rbtree.tree.total++;
 	subject_seen(&s, "engine: the tree's counts");
 	subject_open(&s, IOVA_SPACE_TRACKED);
-	move(&s.space->rbtree.tree, 64, 64, 6);
-	put(&s.space->rbtree.tree, 70, 10);
+	move(&s.space->engine_of_kind.rbtree.tree, 64, 64, 6);
+	put(&s.space->engine_of_kind.rbtree.tree, 70, 10);
 	subject_seen(&s, "engine: two free extents that touch");
 	subject_open(&s, IOVA_SPACE_TRACKED);
 	s.space->holes.total++;
