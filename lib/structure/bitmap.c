@@ -6,12 +6,19 @@
 void iova_bitmap_init(struct iova_bitmap *bitmap, uint64_t first, uint64_t last)
 {
 	unsigned levels = 1;
+	uint64_t blocks;
 
 	while (first >> child_log2(levels) != last >> child_log2(levels))
 		levels++;
 	iova_assert(levels <= IOVA_BITMAP_LEVELS);
 	*bitmap = (struct iova_bitmap){ .levels = levels, .first = first, .last = last };
 	bitmap->base = first >> child_log2(levels) << child_log2(levels);
+	blocks = (last >> IOVA_BITMAP_LEAF_LOG2) - (bitmap->base >> IOVA_BITMAP_LEAF_LOG2) + 1;
+	bitmap->all_leaves = blocks;
+	for (unsigned level = 0; level < levels; level++) {
+		blocks = (blocks + FANOUT - 1) / FANOUT;
+		bitmap->all_inners += blocks;
+	}
 	iova_pool_init(&bitmap->leaves, sizeof(struct iova_bitmap_leaf), 1);
 	iova_pool_init(&bitmap->inners, sizeof(struct iova_bitmap_inner), IOVA_PORT_LINE);
 }
@@ -26,41 +33,27 @@ static uint64_t greatest(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* What the whole aperture can have. */
-static void need_of_all(const struct iova_bitmap *bitmap, uint64_t *leaves, uint64_t *inners)
-{
-	uint64_t blocks = (bitmap->last >> IOVA_BITMAP_LEAF_LOG2) - (bitmap->base >> IOVA_BITMAP_LEAF_LOG2) + 1;
-
-	*leaves = blocks;
-	*inners = 0;
-	for (unsigned level = 0; level < bitmap->levels; level++) {
-		blocks = (blocks + FANOUT - 1) / FANOUT;
-		*inners += blocks;
-	}
-}
-
 /* Each end of a range wants a leaf, and the inner nodes above it but for the root. */
 void iova_bitmap_need(const struct iova_bitmap *bitmap, uint64_t takes, uint64_t ranges, size_t *leaves, size_t *inners)
 {
 	uint64_t most = SIZE_MAX / 2, ends = most / (2 * IOVA_BITMAP_LEVELS), root = !bitmap->root;
-	uint64_t above = bitmap->levels - 1, all_leaves, all_inners;
+	uint64_t above = bitmap->levels - 1;
 
-	need_of_all(bitmap, &all_leaves, &all_inners);
 	takes = 2 * least(takes, ends);
 	ranges = 2 * least(ranges, ends);
-	*leaves = (size_t)least(least(greatest(bitmap->leaves.used + takes, ranges), all_leaves), most);
+	*leaves = (size_t)least(least(greatest(bitmap->leaves.used + takes, ranges), bitmap->all_leaves), most);
 	*inners = (size_t)least(
-		least(greatest(bitmap->inners.used + root + takes * above, 1 + ranges * above), all_inners), most);
+		least(greatest(bitmap->inners.used + root + takes * above, 1 + ranges * above), bitmap->all_inners),
+		most);
 }
 
 uint64_t iova_bitmap_takes(const struct iova_bitmap *bitmap)
 {
-	uint64_t takes = (bitmap->leaves.items - bitmap->leaves.used) / 2, inners, rest, all_leaves, all_inners;
+	uint64_t takes = (bitmap->leaves.items - bitmap->leaves.used) / 2, inners, rest;
 
-	need_of_all(bitmap, &all_leaves, &all_inners);
-	if (bitmap->leaves.items >= all_leaves)
+	if (bitmap->leaves.items >= bitmap->all_leaves)
 		takes = UINT64_MAX;
-	if (bitmap->levels == 1 || bitmap->inners.items >= all_inners)
+	if (bitmap->levels == 1 || bitmap->inners.items >= bitmap->all_inners)
 		return takes;
 	inners = bitmap->inners.items - bitmap->inners.used;
 	return least(takes, iova_arith_divide(inners, 2 * (bitmap->levels - 1), &rest));

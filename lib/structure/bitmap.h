@@ -40,13 +40,14 @@ struct iova_bitmap_path {
 
 struct iova_bitmap {
 	struct iova_bitmap_inner *root;
-	unsigned levels;		/* constant: of inner nodes, > 0 */
-	uint64_t base;			/* constant: the root's first number */
-	uint64_t first, last;		/* constant: of the numbers that may be free */
-	uint64_t spans, total;		/* free ones, and their numbers */
-	uint64_t steps;			/* nodes and spans that searches looked at, for tests that count */
-	uint32_t top[IOVA_SPAN_ORDERS]; /* the whole bitmap's longest runs */
-	struct iova_bitmap_path path;	/* where the last operation was: most go on from there */
+	unsigned levels;		 /* constant: of inner nodes, > 0 */
+	uint64_t base;			 /* constant: the root's first number */
+	uint64_t first, last;		 /* constant: of the numbers that may be free */
+	uint64_t all_leaves, all_inners; /* constant: that there can be */
+	uint64_t spans, total;		 /* free ones, and their numbers */
+	uint64_t steps;			 /* nodes and spans that searches looked at, for tests that count */
+	uint32_t top[IOVA_SPAN_ORDERS];	 /* the whole bitmap's longest runs */
+	struct iova_bitmap_path path;	 /* where the last operation was: most go on from there */
 	struct iova_pool leaves, inners;
 };
 

@@ -90,34 +90,106 @@ static struct iova_span span_at(const struct iova_bitmap *bitmap, const struct i
 	return (struct iova_span){ start, iova_bitmap_taken_above(bitmap, path, start) - start };
 }
 
+/* Where runs of length begin that lie in the leaf, and not in the span that it
+ * continues: a pass over the words for each power of two. */
+static void runs_begin(const struct iova_bitmap_leaf *leaf, unsigned length, uint64_t set[WORDS])
+{
+	unsigned at = leaf->continues ? bits_next(leaf->bits, 0, ZEROS) : 0, shift;
+
+	memcpy(set, leaf->bits, sizeof(leaf->bits));
+	for (unsigned i = 0; i * 64 < at; i++)
+		set[i] &= at < i * 64 + 64 ? ~(uint64_t)0 << at % 64 : 0;
+	for (unsigned have = 1; have < length; have += shift) {
+		shift = have < length - have ? have : length - have;
+		for (unsigned i = 0; i < WORDS; i++) {
+			unsigned low = i + shift / 64;
+			uint64_t later = low < WORDS ? set[low] >> shift % 64 : 0;
+
+			if (shift % 64 && low + 1 < WORDS)
+				later |= set[low + 1] << (64 - shift % 64);
+			set[i] &= later;
+		}
+	}
+}
+
+/* Keeps what is on a multiple of 2^order. */
+static void runs_align(uint64_t set[WORDS], uint64_t start, unsigned order)
+{
+	static const uint64_t within[] = { ~UINT64_C(0),
+					   0x5555555555555555,
+					   0x1111111111111111,
+					   0x0101010101010101,
+					   0x0001000100010001,
+					   0x0000000100000001,
+					   1 };
+
+	for (unsigned i = 0; i < WORDS; i++)
+		if (order < 6)
+			set[i] &= within[order];
+		else
+			set[i] &= (start + i * 64) & (((uint64_t)1 << order) - 1) ? 0 : 1;
+}
+
+/* The span of path's leaf that has the bit at. */
+static struct iova_span span_with(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, unsigned at)
+{
+	unsigned before = bits_before(path->leaf->bits, at, ZEROS);
+
+	return span_at(bitmap, path, before == LEAF ? 0 : before + 1, bits_next(path->leaf->bits, at, ZEROS));
+}
+
+/* The highest span that lies in path's leaf, is wanted, and starts at or below number;
+ * or the lowest, at or above it. */
+static bool span_inside(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, const struct wanted *wanted,
+			bool highest, uint64_t number, struct iova_span *found)
+{
+	uint64_t set[WORDS];
+	unsigned at;
+
+	if (wanted->length > LEAF)
+		return false;
+	runs_begin(path->leaf, (unsigned)wanted->length, set);
+	runs_align(set, path->start, wanted->order);
+	if (highest)
+		at = bits_before(set, number - path->start < LEAF ? (unsigned)(number - path->start) : LEAF - 1, ONES);
+	else
+		at = bits_next(set, number > path->start ? (unsigned)(number - path->start) : 0, ONES);
+	if (at == LEAF)
+		return false;
+	*found = span_with(bitmap, path, at);
+	return true;
+}
+
+/* The same of the one that starts in the leaf and goes on behind it. */
+static bool span_leaving(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, const struct wanted *wanted,
+			 bool highest, uint64_t number, struct iova_span *found)
+{
+	const struct iova_bitmap_leaf *leaf = path->leaf;
+
+	if (!(leaf->bits[WORDS - 1] >> 63))
+		return false;
+	*found = span_with(bitmap, path, LEAF - 1);
+	return !(leaf->continues && found->start == path->start) &&
+	       (highest ? found->start <= number : found->start >= number) &&
+	       iova_span_run(*found, wanted->order) >= wanted->length;
+}
+
 /* The span that starts in path's leaf or block, is wanted, and is the highest that
- * starts at or below number, or the lowest at or above it. */
+ * starts at or below number, or the lowest at or above it; no span has number and
+ * starts on the other side of it. */
 static bool span_in(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, const struct wanted *wanted,
 		    bool highest, uint64_t number, struct iova_span *found)
 {
-	unsigned first, end, at = !highest && number > path->start ? (unsigned)(number - path->start) : 0;
-	bool any = false;
-
+	bitmap->steps++;
 	if (!path->leaf) {
 		*found = span_at(bitmap, path, 0, LEAF);
-		bitmap->steps++;
 		return highest ? path->start <= number : path->start >= number;
 	}
-	for (; leaf_next(path->leaf, at, &first, &end); at = end) {
-		struct iova_span span;
-
-		if (highest && path->start + first > number)
-			break;
-		bitmap->steps++;
-		span = span_at(bitmap, path, first, end);
-		if (iova_span_run(span, wanted->order) < wanted->length)
-			continue;
-		*found = span;
-		any = true;
-		if (!highest)
-			break;
-	}
-	return any;
+	if (highest && span_leaving(bitmap, path, wanted, highest, number, found))
+		return true;
+	bitmap->steps += WORDS;
+	return span_inside(bitmap, path, wanted, highest, number, found) ||
+	       (!highest && span_leaving(bitmap, path, wanted, highest, number, found));
 }
 
 /* The next span that is wanted, and starts at or below number, or at or above it. Of

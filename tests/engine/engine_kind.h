@@ -17,7 +17,7 @@ struct engine_kind {
 	uint64_t (*steps_most)(uint64_t extents, bool best_fit);
 };
 
-#define ENGINE_KINDS 1
+#define ENGINE_KINDS 2
 extern const struct engine_kind engine_kinds[ENGINE_KINDS];
 
 /* An engine whose pools hold what its contract asks for, and no item more. */

@@ -144,7 +144,7 @@ static void the_bound_is_a_logarithm(void **state)
 		assert_true(kind->steps_most(8 * n, false) - kind->steps_most(n, false) <= 2);
 		assert_true(kind->steps_most(8 * n, true) - kind->steps_most(n, true) <= 66);
 	}
-	assert_true(kind->steps_most(1000, false) < 1000 / 10);
+	assert_true(kind->steps_most(10000, false) < 10000 / 50);
 }
 
 /* Taking and giving look at no extent but the neighbours: they cost no search
