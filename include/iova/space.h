@@ -174,7 +174,8 @@ struct iova_constraints {
  * BEST_FIT: compares the free extents that fit, downwards from where such a
  * length was last put and then from the top, until one fits exactly or 64 nodes
  * (at least 900 extents) were compared, so it is exact in a space of that many;
- * beyond, it goes on where the largest fitting run is smallest. Only that one
+ * beyond, it goes on where the largest fitting run is smallest. BITMAP: always from
+ * the top, through 64 blocks of 1024 granules in which one begins. Only that one
  * extent is tried where an alignment above 2^18 granules or no power of two, a
  * phase, a boundary or a guard then keeps the range out of it; the rest go from
  * the top.

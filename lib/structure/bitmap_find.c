@@ -372,7 +372,9 @@ static bool find_best(struct iova_bitmap *bitmap, const struct iova_span_query *
 	}
 	if (more && found->length != query->length && path_least(bitmap, wanted, lo, path.start, &path))
 		leaf_shortest(bitmap, &path, query, wanted, found);
-	return found->length;
+	/* Rows do not say how long the longest runs are: one that looked long enough may
+	 * not be. */
+	return found->length || (wanted->run == IOVA_RUNS_MAX && find_highest(bitmap, query, wanted, hi, found));
 }
 
 bool iova_bitmap_find(struct iova_bitmap *bitmap, const struct iova_span_query *query, struct iova_span *found)
