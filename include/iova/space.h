@@ -50,7 +50,7 @@ struct iova_memory {
 
 enum iova_engine {
 	IOVA_ENGINE_RBTREE = 0, /* a balanced tree of what is free; cost and memory follow fragmentation */
-	IOVA_ENGINE_BITMAP = 1	/* a hierarchy of bitmaps; NOTSUP in this version */
+	IOVA_ENGINE_BITMAP = 1	/* a hierarchy of bitmaps; cost and memory are bounded by the aperture */
 };
 
 enum iova_placement {
