@@ -23,7 +23,7 @@ struct iova_engine_ops;
 struct iova_engine_need {
 	uint64_t extents; /* free ones at most, in any arrangement */
 	uint64_t ranges;  /* taken or marked at once at most, in any arrangement */
-	uint64_t takes;	  /* and marks, beside what is in use now or covered by ranges */
+	uint64_t takes;	  /* and marks, beside those in use now */
 };
 
 struct iova_engine_base {
@@ -38,7 +38,8 @@ struct iova_engine_counts {
 struct iova_engine_ops {
 	const char *name;
 
-	/* The items that each pool must have, those in use included. */
+	/* The items that each pool must have, those in use included. With those for ranges
+	 * takes() is above 0 as long as fewer than so many are taken or marked. */
 	void (*need)(const struct iova_engine_base *engine, const struct iova_engine_need *need,
 		     size_t items[IOVA_ENGINE_POOLS]);
 

@@ -240,7 +240,6 @@ static bool give_plain(struct iova_space *space, struct iova_span span)
 		return false;
 	}
 	give_parts(space, span, true);
-	iova_space_ends_gone(space, span);
 	count_out(space, span);
 	return true;
 }
@@ -313,7 +312,8 @@ static void give_ledgered(struct iova_space *space, struct iova_span span)
 		iova_spantree_remove(&space->ledger, &path);
 	}
 	iova_space_expose(space, freed);
-	iova_space_ends_gone(space, freed);
+	if (freed.length > span.length)
+		iova_space_ends_gone(space, freed);
 	count_out(space, span);
 }
 

@@ -82,6 +82,15 @@ static int sync_until(struct iova_quarantine *q, uint64_t needed)
 	return error;
 }
 
+/* Those of which a part stays, because it is reserved. All others of the same hold of the
+ * lock must have been given back before: nobody finds them any more. */
+static void forget_ends(struct iova_space *space, const struct iova_quarantine_entry *entry, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (entry[i].stamp & IOVA_QUARANTINE_MARKED && iova_waiting_reserved(space, entry[i].span))
+			iova_space_ends_gone(space, entry[i].span);
+}
+
 void iova_quarantine_release(struct iova_quarantine *q)
 {
 	struct iova_space *space = q->space;
@@ -103,6 +112,7 @@ void iova_quarantine_release(struct iova_quarantine *q)
 			else
 				q->refused++;
 		}
+		forget_ends(space, entry, count);
 		iova_space_unlock(space);
 	} while (count == RELEASED_AT_ONCE);
 }

@@ -147,7 +147,8 @@ static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_li
 
 	if (covered && need.extents > most)
 		need.extents = most;
-	if (need.extents < extents + 2 * holes + covered + 1) /* only after wrong frees: V is too small */
+	/* Only after wrong frees, or where what is about to be covered is not that yet. */
+	if (!space->ledgered && need.extents < extents + 2 * holes + covered + 1)
 		need.extents = extents + 2 * holes + covered + 1;
 	if (space->live_promised)
 		stock_raise(&need, &promised);
