@@ -33,18 +33,24 @@ static uint64_t greatest(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+#define SPARE_SHIFT 6u /* 1/64 more than is needed, so that what grows asks for memory some hundred times */
+
+static size_t need_of(const struct iova_pool *pool, uint64_t more, uint64_t once, uint64_t all)
+{
+	uint64_t need = greatest(pool->used + (pool->used >> SPARE_SHIFT) + more, once);
+
+	return (size_t)least(least(need, all), SIZE_MAX / 2);
+}
+
 /* Each end of a range wants a leaf, and the inner nodes above it but for the root. */
 void iova_bitmap_need(const struct iova_bitmap *bitmap, uint64_t takes, uint64_t ranges, size_t *leaves, size_t *inners)
 {
-	uint64_t most = SIZE_MAX / 2, ends = most / (2 * IOVA_BITMAP_LEVELS), root = !bitmap->root;
-	uint64_t above = bitmap->levels - 1;
+	uint64_t most = SIZE_MAX / (4 * IOVA_BITMAP_LEVELS), above = bitmap->levels - 1;
 
-	takes = 2 * least(takes, ends);
-	ranges = 2 * least(ranges, ends);
-	*leaves = (size_t)least(least(greatest(bitmap->leaves.used + takes, ranges), bitmap->all_leaves), most);
-	*inners = (size_t)least(
-		least(greatest(bitmap->inners.used + root + takes * above, 1 + ranges * above), bitmap->all_inners),
-		most);
+	takes = 2 * least(takes, most);
+	ranges = 2 * least(ranges, most);
+	*leaves = need_of(&bitmap->leaves, takes, ranges, bitmap->all_leaves);
+	*inners = need_of(&bitmap->inners, !bitmap->root + takes * above, 1 + ranges * above, bitmap->all_inners);
 }
 
 uint64_t iova_bitmap_takes(const struct iova_bitmap *bitmap)

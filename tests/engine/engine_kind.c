@@ -66,8 +66,8 @@ static uint64_t bitmap_steps_most(uint64_t extents, bool best_fit)
 }
 
 const struct engine_kind engine_kinds[ENGINE_KINDS] = {
-	{ sizeof(struct iova_engine_bitmap), bitmap_init, IOVA_BITMAP_BEST, bitmap_steps_most },
-	{ sizeof(struct iova_engine_rbtree), rbtree_init, IOVA_SPANTREE_BEST *IOVA_SPANTREE_LEAF_MIN,
+	{ sizeof(struct iova_engine_bitmap), bitmap_init, IOVA_BITMAP_BEST, 2000, bitmap_steps_most },
+	{ sizeof(struct iova_engine_rbtree), rbtree_init, IOVA_SPANTREE_BEST *IOVA_SPANTREE_LEAF_MIN, UINT64_MAX,
 	  rbtree_steps_most },
 };
 

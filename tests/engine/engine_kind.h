@@ -12,6 +12,8 @@ struct engine_kind {
 	struct iova_engine_base *(*init)(void *memory);
 	/* So many extents at most, a BEST_FIT find is the shortest of all. */
 	uint64_t best_exact;
+	/* So many extents, far apart, are made in reasonable time and memory. */
+	uint64_t extents_far;
 	/* The steps that a find may take at most, with so many extents: HIGHEST
 	 * and LOWEST, and BEST_FIT. */
 	uint64_t (*steps_most)(uint64_t extents, bool best_fit);
