@@ -33,11 +33,9 @@ static uint64_t greatest(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-#define SPARE_SHIFT 6u /* 1/64 more than is needed, so that what grows asks for memory some hundred times */
-
 static size_t need_of(const struct iova_pool *pool, uint64_t more, uint64_t once, uint64_t all)
 {
-	uint64_t need = greatest(pool->used + (pool->used >> SPARE_SHIFT) + more, once);
+	uint64_t need = greatest(pool->used + more, once);
 
 	return (size_t)least(least(need, all), SIZE_MAX / 2);
 }
