@@ -137,8 +137,6 @@ uint64_t iova_bitmap_taken_above(const struct iova_bitmap *bitmap, const struct 
 
 		if (bit < LEAF)
 			return path->start + bit;
-	} else if (!path_free(path, number)) {
-		return number;
 	}
 	for (unsigned level = path->level; level < bitmap->levels; level++) {
 		const struct iova_bitmap_inner *node = path->node[level];

@@ -168,10 +168,8 @@ static bool span_leaving(struct iova_bitmap *bitmap, const struct iova_bitmap_pa
 
 	if (!(leaf->bits[WORDS - 1] >> 63))
 		return false;
-	*found = span_with(bitmap, path, LEAF - 1);
-	return !(leaf->continues && found->start == path->start) &&
-	       (highest ? found->start <= number : found->start >= number) &&
-	       iova_span_run(*found, wanted->order) >= wanted->length;
+	*found = span_with(bitmap, path, LEAF - 1); /* a leaf is not wholly free */
+	return (!highest || found->start <= number) && iova_span_run(*found, wanted->order) >= wanted->length;
 }
 
 /* The span that starts in path's leaf or block, is wanted, and is the highest that
@@ -238,14 +236,14 @@ bool iova_bitmap_next(struct iova_bitmap *bitmap, uint64_t number, struct iova_s
 }
 
 static bool find_highest(struct iova_bitmap *bitmap, const struct iova_span_query *query, const struct wanted *wanted,
-			 uint64_t hi, struct iova_span *found)
+			 uint64_t lo, uint64_t hi, struct iova_span *found)
 {
 	struct iova_span span;
 
 	if (across(bitmap, hi, &span)) {
 		if (fits(query, span, found))
 			return true;
-		if (span.start <= query->lo || span.start == bitmap->base)
+		if (span.start <= lo)
 			return false;
 		hi = span.start - 1;
 	}
@@ -253,7 +251,7 @@ static bool find_highest(struct iova_bitmap *bitmap, const struct iova_span_quer
 	while (start_next(bitmap, wanted, true, hi, &span)) {
 		if (fits(query, span, found))
 			return true;
-		if (span.start <= query->lo || span.start == bitmap->base)
+		if (span.start <= lo)
 			return false;
 		hi = span.start - 1;
 	}
@@ -261,7 +259,7 @@ static bool find_highest(struct iova_bitmap *bitmap, const struct iova_span_quer
 }
 
 static bool find_lowest(struct iova_bitmap *bitmap, const struct iova_span_query *query, const struct wanted *wanted,
-			uint64_t lo, struct iova_span *found)
+			uint64_t lo, uint64_t hi, struct iova_span *found)
 {
 	struct iova_span span;
 
@@ -270,9 +268,7 @@ static bool find_lowest(struct iova_bitmap *bitmap, const struct iova_span_query
 			return true;
 		lo = span.start + span.length;
 	}
-	while (lo <= query->hi && lo <= bitmap->last && start_next(bitmap, wanted, false, lo, &span)) {
-		if (span.start > query->hi)
-			return false;
+	while (lo <= hi && start_next(bitmap, wanted, false, lo, &span)) {
 		if (fits(query, span, found))
 			return true;
 		lo = span.start + span.length;
@@ -374,7 +370,7 @@ static bool find_best(struct iova_bitmap *bitmap, const struct iova_span_query *
 		leaf_shortest(bitmap, &path, query, wanted, found);
 	/* Rows do not say how long the longest runs are: one that looked long enough may
 	 * not be. */
-	return found->length || (wanted->run == IOVA_RUNS_MAX && find_highest(bitmap, query, wanted, hi, found));
+	return found->length || (wanted->run == IOVA_RUNS_MAX && find_highest(bitmap, query, wanted, lo, hi, found));
 }
 
 bool iova_bitmap_find(struct iova_bitmap *bitmap, const struct iova_span_query *query, struct iova_span *found)
@@ -388,8 +384,8 @@ bool iova_bitmap_find(struct iova_bitmap *bitmap, const struct iova_span_query *
 	if (bitmap->top[query->order] < wanted.run || lo > hi)
 		return false;
 	if (query->pick == IOVA_SPAN_HIGHEST)
-		return find_highest(bitmap, query, &wanted, hi, found);
+		return find_highest(bitmap, query, &wanted, lo, hi, found);
 	if (query->pick == IOVA_SPAN_LOWEST)
-		return find_lowest(bitmap, query, &wanted, lo, found);
+		return find_lowest(bitmap, query, &wanted, lo, hi, found);
 	return find_best(bitmap, query, &wanted, lo, hi, found);
 }

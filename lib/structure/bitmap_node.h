@@ -75,14 +75,12 @@ static inline unsigned bits_before(const uint64_t *bits, unsigned from, uint64_t
 #define ONES  ((uint64_t)0) /* flip: looks for free bits */
 #define ZEROS (~(uint64_t)0)
 
-/* The first span that starts in the leaf at or above from: its first bit, and the one
- * behind its last in the leaf; false where none does. */
+/* The first span that starts in the leaf at or above from, which is inside none: its
+ * first bit, and the one behind its last in the leaf; false where none does. */
 static inline bool leaf_next(const struct iova_bitmap_leaf *leaf, unsigned from, unsigned *first, unsigned *end)
 {
 	if (!from && leaf->continues)
 		from = bits_next(leaf->bits, 0, ZEROS);
-	else if (from && from < LEAF && leaf->bits[(from - 1) / 64] >> (from - 1) % 64 & 1)
-		from = bits_next(leaf->bits, from, ZEROS); /* inside one */
 	*first = bits_next(leaf->bits, from, ONES);
 	*end = bits_next(leaf->bits, *first, ZEROS);
 	return *first < LEAF;
@@ -115,7 +113,7 @@ static inline bool path_free(const struct iova_bitmap_path *path, uint64_t numbe
 	return node->free >> path->slot[path->level] & 1;
 }
 
-/* The first number at or above number that is taken; the one behind the root's block
+/* The first taken number above number, which is free; the one behind the root's block
  * where none is. Path is number's. */
 uint64_t iova_bitmap_taken_above(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path,
 				 uint64_t number);

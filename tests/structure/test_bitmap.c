@@ -119,6 +119,12 @@ static void give_some(struct fixture *f)
 	for (uint64_t i = 0; i < span.length; i++)
 		taken = taken && !f->free[span.start - f->first + i];
 	room(f, 1);
+	if (iova_bitmap_marked(&f->bitmap, span)) {
+		size_t used = f->bitmap.leaves.used + f->bitmap.inners.used;
+
+		iova_bitmap_mark(&f->bitmap, span);
+		assert_int_equal(f->bitmap.leaves.used + f->bitmap.inners.used, used);
+	}
 	iova_bitmap_mark(&f->bitmap, span);
 	assert_true(iova_bitmap_marked(&f->bitmap, span));
 	if (taken && !random_below(4)) {
@@ -286,13 +292,31 @@ static void the_upper_end(void **state)
 	as_a_map((UINT64_C(1) << 56) - 5000, 5000, 40000);
 }
 
+/* Nothing is outside. */
+static void queries_outside(void **state)
+{
+	struct iova_span_query q = { .length = 1, .lo = 0, .hi = 4999 };
+	struct iova_span span;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, 5000, 3000);
+	room(&f, 1);
+	assert_true(iova_bitmap_give(&f.bitmap, (struct iova_span){ 5000, 3000 }));
+	assert_false(iova_bitmap_find(&f.bitmap, &q, &span));
+	q.lo = 8000;
+	q.hi = UINT64_MAX;
+	assert_false(iova_bitmap_find(&f.bitmap, &q, &span));
+	assert_false(iova_bitmap_next(&f.bitmap, 8000, &span));
+	assert_true(iova_bitmap_next(&f.bitmap, 0, &span) && span.start == 5000 && span.length == 3000);
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_leaf),
-		cmocka_unit_test(some_leaves),
-		cmocka_unit_test(many_levels),
-		cmocka_unit_test(the_upper_end),
+		cmocka_unit_test(queries_outside), cmocka_unit_test(one_leaf),	    cmocka_unit_test(some_leaves),
+		cmocka_unit_test(many_levels),	   cmocka_unit_test(the_upper_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

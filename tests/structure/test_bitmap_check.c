@@ -6,7 +6,7 @@
 
 #include "bitmap_node.h"
 
-#define FIRST	((UINT64_C(1) << 30) + 5)
+#define FIRST	((UINT64_C(1) << 30) + 5005)
 #define NUMBERS 300000u
 #define NODES	600u
 #define SPANS	2000u
@@ -58,8 +58,17 @@ static void leaves(void **state)
 	seen(&f, "whether a leaf continues a span");
 	setup(&f);
 	iova_bitmap_descend(&f.bitmap, FIRST, &f.path);
-	f.path.leaf->bits[0] |= 2;
+	f.path.leaf->bits[0] |= 1;
 	seen(&f, "a bit outside");
+	setup(&f);
+	assert_true(iova_bitmap_give(&f.bitmap, (struct iova_span){ FIRST + NUMBERS - 1, 1 }));
+	iova_bitmap_descend(&f.bitmap, FIRST + NUMBERS, &f.path);
+	f.path.leaf->bits[(FIRST + NUMBERS) % LEAF / 64] |= UINT64_C(1) << (FIRST + NUMBERS) % 64;
+	seen(&f, "a bit outside");
+	setup(&f);
+	iova_bitmap_descend(&f.bitmap, FIRST - LEAF, &f.path);
+	f.path.node[f.path.level]->free |= (uint32_t)1 << f.path.slot[f.path.level];
+	seen(&f, "a block outside");
 	setup(&f);
 	iova_bitmap_descend(&f.bitmap, FIRST + NUMBERS, &f.path);
 	f.path.node[f.path.level]->free |= (uint32_t)1 << f.path.slot[f.path.level];
