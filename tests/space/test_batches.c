@@ -3,10 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "sim.h"
-#include "space_suite.h"
+#include "cached.h"
 
-#define MAX   UINT64_MAX
 #define DEPTH 4u
 #define DEPOT 2u
 #define KEPT  ((2 + DEPOT) * DEPTH) /* of one CPU and the depot */
@@ -21,21 +19,10 @@ static const uint32_t kinds[] = { 0,
 				  IOVA_SPACE_TRACKED | IOVA_SPACE_ATOMIC };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static struct test_memory memory;
-
 static struct iova_space *open_with(uint64_t last, uint32_t flags, uint32_t depth, uint32_t depot)
 {
-	struct iova_space_config config;
-	struct iova_space *space;
+	struct iova_space *space = open_cached(0, last, flags, depth, depot);
 
-	iova_sim_reset();
-	iova_sim_cpu_set(0);
-	test_memory_init(&memory);
-	config = test_config(0, last, flags, &memory);
-	config.cache_granules = 0;
-	config.cache_depth = depth;
-	config.depot_magazines = depot;
-	assert_ok(iova_space_create(&config, &space));
 	if (flags & IOVA_SPACE_ATOMIC)
 		assert_ok(iova_space_prefill(space, 4 * MANY));
 	return space;
@@ -44,24 +31,6 @@ static struct iova_space *open_with(uint64_t last, uint32_t flags, uint32_t dept
 static struct iova_space *open_space(uint32_t flags)
 {
 	return open_with(MAX >> 16, flags, DEPTH, DEPOT);
-}
-
-static void close_space(struct iova_space *space)
-{
-	assert_ok(iova_check(space, NULL, NULL));
-	iova_space_destroy(space);
-	assert_true(test_memory_clean(&memory));
-}
-
-static struct iova_stats stats_of(struct iova_space *space)
-{
-	struct iova_stats stats = { .struct_size = sizeof(stats) };
-
-	assert_ok(iova_stats_get(space, &stats));
-	assert_int_equal(stats.free_granules + stats.live_granules + stats.cached_granules + stats.reserved_granules +
-				 stats.guard_granules,
-			 stats.aperture_granules);
-	return stats;
 }
 
 static void take(struct iova_space *space, uint64_t length, uint64_t *iovas, size_t count)

@@ -5,45 +5,13 @@
  */
 #include <pthread.h>
 
-#include "sim.h"
-#include "space_suite.h"
+#include "cached.h"
 
-#define MAX   UINT64_MAX
 #define DEPTH 4u
-
-static struct test_memory memory;
 
 static struct iova_space *open_space(uint64_t start, uint64_t last, uint32_t flags)
 {
-	struct iova_space_config config;
-	struct iova_space *space;
-
-	iova_sim_reset();
-	test_memory_init(&memory);
-	config = test_config(start, last, flags, &memory);
-	config.cache_granules = 0;
-	config.cache_depth = DEPTH;
-	config.depot_magazines = 2;
-	assert_ok(iova_space_create(&config, &space));
-	return space;
-}
-
-static void close_space(struct iova_space *space)
-{
-	assert_ok(iova_check(space, NULL, NULL));
-	iova_space_destroy(space);
-	assert_true(test_memory_clean(&memory));
-}
-
-static struct iova_stats stats_of(struct iova_space *space)
-{
-	struct iova_stats stats = { .struct_size = sizeof(stats) };
-
-	assert_ok(iova_stats_get(space, &stats));
-	assert_int_equal(stats.free_granules + stats.live_granules + stats.cached_granules +
-				 stats.quarantined_granules + stats.reserved_granules + stats.guard_granules,
-			 stats.aperture_granules);
-	return stats;
+	return open_cached(start, last, flags, DEPTH, 2);
 }
 
 static uint64_t alloc(struct iova_space *space, uint64_t length, uint64_t align, uint64_t limit)
@@ -959,24 +927,11 @@ static uint64_t kept_of_many(struct iova_space *space, uint64_t length)
 	return hits;
 }
 
-static struct iova_space *open_default(void)
-{
-	struct iova_space_config config;
-	struct iova_space *space;
-
-	iova_sim_reset();
-	test_memory_init(&memory);
-	config = test_config(0, MAX >> 16, 0, &memory);
-	config.cache_granules = 0;
-	assert_ok(iova_space_create(&config, &space));
-	return space;
-}
-
 /* Left to the library, magazines of long ranges are short; and what a burst wants comes
  * with the first misses behind it. */
 static void long_ranges_are_kept_in_short_magazines(void **state)
 {
-	struct iova_space *space = open_default();
+	struct iova_space *space = open_cached(0, MAX >> 16, 0, 0, 0);
 	uint64_t kept_short = kept_of_many(space, 16 * PAGE), kept_long;
 
 	(void)state;
@@ -992,7 +947,7 @@ static void long_ranges_are_kept_in_short_magazines(void **state)
  * when they are idle gets what they had. */
 static void idle_lengths_make_room(void **state)
 {
-	struct iova_space *space = open_default();
+	struct iova_space *space = open_cached(0, MAX >> 16, 0, 0, 0);
 	uint64_t kept = 0, fill = 0;
 
 	(void)state;

@@ -1,38 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /* Spaces that know each range, with caches in front of them: what the marks say. */
-#include "sim.h"
-#include "space_suite.h"
-
-#define MAX UINT64_MAX
-
-static struct test_memory memory;
+#include "cached.h"
 
 static struct iova_space *open_space(uint64_t last, uint32_t flags)
 {
-	struct iova_space_config config;
-	struct iova_space *space;
-
-	iova_sim_reset();
-	test_memory_init(&memory);
-	config = test_config(0, last, flags, &memory);
-	config.cache_granules = 0;
-	assert_ok(iova_space_create(&config, &space));
-	return space;
-}
-
-static void close_space(struct iova_space *space)
-{
-	assert_ok(iova_check(space, NULL, NULL));
-	iova_space_destroy(space);
-	assert_true(test_memory_clean(&memory));
-}
-
-static struct iova_stats stats_of(struct iova_space *space)
-{
-	struct iova_stats stats = { .struct_size = sizeof(stats) };
-
-	assert_ok(iova_stats_get(space, &stats));
-	return stats;
+	return open_cached(0, last, flags, 0, 0);
 }
 
 static uint64_t alloc(struct iova_space *space, uint64_t length)
