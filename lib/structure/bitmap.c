@@ -208,6 +208,8 @@ static void runs_add_long(struct iova_runs *runs, struct iova_span span)
 	for (unsigned k = 0; k < ORDERS; k++) {
 		uint32_t run = iova_runs_of_span(span, k);
 
+		if (!run) /* nor at any higher order */
+			return;
 		runs->run[k] = run > runs->run[k] ? run : runs->run[k];
 	}
 }

@@ -138,22 +138,55 @@ static struct iova_span span_with(const struct iova_bitmap *bitmap, const struct
 	return span_at(bitmap, path, before == LEAF ? 0 : before + 1, bits_next(path->leaf->bits, at, ZEROS));
 }
 
+/* Few spans are looked at one by one, before all are at once. */
+#define SPANS_FEW 6u
+
+/* The highest one of the first few from the bit at downwards that begins in the leaf and
+ * is wanted. at becomes where to go on; LEAF: there are no more. */
+static bool few_below(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, const struct wanted *wanted,
+		      unsigned *at, struct iova_span *found)
+{
+	const struct iova_bitmap_leaf *leaf = path->leaf;
+
+	for (unsigned i = 0; i < SPANS_FEW && *at < LEAF; i++) {
+		unsigned last = bits_before(leaf->bits, *at, ONES), before;
+
+		*at = LEAF;
+		if (last == LEAF)
+			return false;
+		before = bits_before(leaf->bits, last, ZEROS);
+		bitmap->steps++;
+		if (before == LEAF && leaf->continues)
+			return false;
+		*found = (struct iova_span){ path->start + (before == LEAF ? 0 : before + 1),
+					     before == LEAF ? last + 1 : last - before };
+		if (iova_span_run(*found, wanted->order) >= wanted->length)
+			return true;
+		*at = before;
+	}
+	return false;
+}
+
 /* The highest span that lies in path's leaf, is wanted, and starts at or below number;
  * or the lowest, at or above it. */
 static bool span_inside(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, const struct wanted *wanted,
 			bool highest, uint64_t number, struct iova_span *found)
 {
+	unsigned at = highest ? LEAF - 1 : 0;
 	uint64_t set[WORDS];
-	unsigned at;
 
 	if (wanted->length > LEAF)
 		return false;
+	if (number - path->start < LEAF)
+		at = (unsigned)(number - path->start);
+	if (highest && few_below(bitmap, path, wanted, &at, found))
+		return true;
+	if (at == LEAF)
+		return false;
+	bitmap->steps += WORDS;
 	runs_begin(path->leaf, (unsigned)wanted->length, set);
 	runs_align(set, path->start, wanted->order);
-	if (highest)
-		at = bits_before(set, number - path->start < LEAF ? (unsigned)(number - path->start) : LEAF - 1, ONES);
-	else
-		at = bits_next(set, number > path->start ? (unsigned)(number - path->start) : 0, ONES);
+	at = highest ? bits_before(set, at, ONES) : bits_next(set, at, ONES);
 	if (at == LEAF)
 		return false;
 	*found = span_with(bitmap, path, at);
@@ -185,7 +218,6 @@ static bool span_in(struct iova_bitmap *bitmap, const struct iova_bitmap_path *p
 	}
 	if (highest && span_leaving(bitmap, path, wanted, highest, number, found))
 		return true;
-	bitmap->steps += WORDS;
 	return span_inside(bitmap, path, wanted, highest, number, found) ||
 	       (!highest && span_leaving(bitmap, path, wanted, highest, number, found));
 }
