@@ -9,6 +9,14 @@ function(iova_space_test name)
 	set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
 endfunction()
 
+# The same program again, with the other engine.
+function(iova_bitmap_tests)
+	foreach(name IN LISTS ARGN)
+		add_test(NAME ${name}_bitmap COMMAND test_${name})
+		set_tests_properties(${name}_bitmap PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT IOVA_TEST_ENGINE=bitmap)
+	endforeach()
+endfunction()
+
 iova_space_test(oracle oracle/test_oracle.c)
 iova_space_test(lockstep space/test_lockstep.c LIBRARY iova_static)
 iova_space_test(exhaustive space/test_exhaustive.c)
@@ -39,6 +47,10 @@ iova_space_test(quarantine space/test_quarantine.c)
 iova_space_test(quarantine_corners space/test_quarantine_corners.c)
 iova_space_test(waiting space/test_waiting.c)
 iova_space_test(waiting_threads space/test_waiting_threads.c LIBRARY iova_static)
+
+iova_bitmap_tests(lockstep exhaustive badinput failnth placed trim bugs bugs_quarantine check records placement inspect
+	snapshot modes threads traffic fit corners caches marks batches frees quarantine quarantine_corners waiting
+	waiting_threads)
 
 # Restartable sequences, stopped at each instruction: with the library inside
 # the program and, where there is one, with the shared one.

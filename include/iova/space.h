@@ -50,7 +50,7 @@ struct iova_memory {
 
 enum iova_engine {
 	IOVA_ENGINE_RBTREE = 0, /* a balanced tree of what is free; cost and memory follow fragmentation */
-	IOVA_ENGINE_BITMAP = 1	/* a hierarchy of bitmaps; NOTSUP in this version */
+	IOVA_ENGINE_BITMAP = 1	/* a hierarchy of bitmaps; cost and memory are bounded by the aperture */
 };
 
 enum iova_placement {
@@ -174,7 +174,8 @@ struct iova_constraints {
  * BEST_FIT: compares the free extents that fit, downwards from where such a
  * length was last put and then from the top, until one fits exactly or 64 nodes
  * (at least 900 extents) were compared, so it is exact in a space of that many;
- * beyond, it goes on where the largest fitting run is smallest. Only that one
+ * beyond, it goes on where the largest fitting run is smallest. BITMAP: always from
+ * the top, through 64 blocks of 1024 granules in which one begins. Only that one
  * extent is tried where an alignment above 2^18 granules or no power of two, a
  * phase, a boundary or a guard then keeps the range out of it; the rest go from
  * the top.

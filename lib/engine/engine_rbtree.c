@@ -142,7 +142,7 @@ static void rbtree_count(struct iova_engine_base *engine, struct iova_engine_cou
 	*counts = (struct iova_engine_counts){ .free = tree->total, .extents = tree->spans, .largest = tree->top[0] };
 	/* A run that the tree does not know exactly is found as one that is
 	 * longer than the longest found so far, and further down. */
-	while (query.length >= IOVA_SPANTREE_RUN_MAX && iova_spantree_find(tree, &query, &path)) {
+	while (query.length >= IOVA_RUNS_MAX && iova_spantree_find(tree, &query, &path)) {
 		struct iova_span longest = iova_spantree_at(&path);
 
 		counts->largest = longest.length;

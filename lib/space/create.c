@@ -52,8 +52,6 @@ static int config_read(struct iova_space_config *config, struct iova_memory *mem
 	if (config->engine > IOVA_ENGINE_BITMAP || config->placement > IOVA_PLACE_RANDOM ||
 	    config->flags & ~(uint32_t)IOVA_SPACE_FLAGS)
 		return IOVA_ERR_INVAL;
-	if (config->engine != IOVA_ENGINE_RBTREE)
-		return IOVA_ERR_NOTSUP;
 	if (config->placement == IOVA_PLACE_DEFAULT)
 		config->placement = IOVA_PLACE_TOP_DOWN;
 	return memory_read(memory, config->memory);
@@ -70,10 +68,12 @@ static struct iova_span world_of(const struct iova_space_config *config)
 /* An engine of the config's kind, whose pools are empty. */
 static void engine_init(union iova_space_engine *engine, const struct iova_space_config *config)
 {
-	switch (config->engine) {
-	default:
+	struct iova_span world = world_of(config);
+
+	if (config->engine == IOVA_ENGINE_BITMAP)
+		iova_engine_bitmap_init(&engine->bitmap, world.start, iova_span_last(world));
+	else
 		iova_engine_rbtree_init(&engine->rbtree);
-	}
 }
 
 static unsigned ledger_words(uint32_t flags)

@@ -17,6 +17,7 @@
 #include <iova/space.h>
 
 #include "cache.h"
+#include "engine_bitmap.h"
 #include "engine_rbtree.h"
 #include "quarantine_ring.h"
 #include "spantree.h"
@@ -35,6 +36,7 @@ struct iova_stock {
 union iova_space_engine {
 	struct iova_engine_base base;
 	struct iova_engine_rbtree rbtree;
+	struct iova_engine_bitmap bitmap;
 };
 
 /* In every space, and used by one object at a time: who comes late to one that is

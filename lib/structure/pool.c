@@ -139,6 +139,15 @@ bool iova_pool_close(struct iova_pool *pool, size_t keep)
 	return true;
 }
 
+void *iova_pool_move(struct iova_pool *pool, void *item)
+{
+	struct iova_pool_item *moved = iova_pool_take(pool), *old = item;
+
+	memcpy(moved + 1, old + 1, pool->item_bytes - sizeof(*moved));
+	iova_pool_put(pool, old);
+	return moved;
+}
+
 bool iova_pool_item_closed(const void *memory)
 {
 	const struct iova_pool_item *item = memory;

@@ -49,6 +49,10 @@ void iova_pool_put(struct iova_pool *pool, void *item);
  * away before it can go. O(number of slabs). */
 bool iova_pool_close(struct iova_pool *pool, size_t keep);
 
+/* A copy of an item in a slab that is not closed; the old one is given back.
+ * pre: as for take and put. */
+void *iova_pool_move(struct iova_pool *pool, void *item);
+
 /* Does a used item lie in a closed slab? */
 bool iova_pool_item_closed(const void *item);
 

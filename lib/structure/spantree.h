@@ -17,6 +17,7 @@
 #define IOVA_SPANTREE_H
 
 #include "pool.h"
+#include "runs.h"
 #include "span.h"
 
 #define IOVA_SPANTREE_HEIGHT   14u /* inner levels: enough for 15 * 8^14 spans */
@@ -24,8 +25,7 @@
 #define IOVA_SPANTREE_FANOUT   16u
 #define IOVA_SPANTREE_LEAF_MIN (IOVA_SPANTREE_LEAF / 2)
 #define IOVA_SPANTREE_MIN      (IOVA_SPANTREE_FANOUT / 2)
-#define IOVA_SPANTREE_RUN_MAX  0x7fffffffu /* runs this long and longer are kept as this */
-#define IOVA_SPANTREE_BEST     64u	   /* leaves that a search for the best fit compares */
+#define IOVA_SPANTREE_BEST     64u /* leaves that a search for the best fit compares */
 
 struct iova_spantree {
 	void *root;	 /* a leaf where height is 0 */
@@ -110,7 +110,7 @@ void iova_spantree_join(struct iova_spantree *tree, struct iova_spantree_path *p
  * beyond so many leaves, of the one where the longest run is shortest.
  *
  * O(log(spans)): each level is entered once along the clipped edge and once
- * for the find. Only for lengths of IOVA_SPANTREE_RUN_MAX and more it is
+ * for the find. Only for lengths of IOVA_RUNS_MAX and more it is
  * O(log(spans)) for each span of such a length. */
 bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query *query,
 			struct iova_spantree_path *path);

@@ -61,7 +61,9 @@ static void node_check(struct check *check, const void *node, unsigned level)
 		if (inner->key[slot] != first_start(child, level - 1))
 			check->wrong = "a key";
 		for (unsigned k = 0; k < check->tree->orders; k++)
-			if (inner->run[k][slot] != (level > 1 ? inner_run(child, k) : leaf_run(child, k)))
+			if (inner->run[k][slot] !=
+			    (level > 1 ? iova_runs_longest(((const struct iova_spantree_inner *)child)->run[k])
+				       : leaf_run(child, k)))
 				check->wrong = "a subtree's longest run";
 	}
 	for (size_t slot = inner->count; slot < FANOUT; slot++)
@@ -79,7 +81,9 @@ const char *iova_spantree_check(const struct iova_spantree *tree)
 	if (check.wrong)
 		return check.wrong;
 	for (unsigned k = 0; k < tree->orders; k++)
-		if (tree->top[k] != (tree->height ? inner_run(tree->root, k) : leaf_run(tree->root, k)))
+		if (tree->top[k] !=
+		    (tree->height ? iova_runs_longest(((const struct iova_spantree_inner *)tree->root)->run[k])
+				  : leaf_run(tree->root, k)))
 			return "the tree's longest run";
 	if (check.before->after)
 		return "the last leaf's link";

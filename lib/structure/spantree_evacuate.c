@@ -3,16 +3,6 @@
 
 #define LEAVES 32u /* that one call looks at: some microseconds */
 
-/* A copy of a node in another slab; the old one is given back. */
-static void *node_move(struct iova_pool *pool, void *old)
-{
-	struct iova_pool_item *moved = iova_pool_take(pool);
-
-	memcpy(moved + 1, (struct iova_pool_item *)old + 1, pool->item_bytes - sizeof(*moved));
-	iova_pool_put(pool, old);
-	return moved;
-}
-
 /* Where the tree points to path's node at level, or to its leaf where level is
  * 0 levels above the leaves: in the parent, or in the tree. */
 static void **node_link(struct iova_spantree *tree, struct iova_spantree_path *path, unsigned level)
@@ -22,7 +12,7 @@ static void **node_link(struct iova_spantree *tree, struct iova_spantree_path *p
 
 static void leaf_move(struct iova_spantree *tree, struct iova_spantree_path *path)
 {
-	struct iova_spantree_leaf *leaf = node_move(&tree->leaves, path->leaf);
+	struct iova_spantree_leaf *leaf = iova_pool_move(&tree->leaves, path->leaf);
 
 	if (leaf->before)
 		leaf->before->after = leaf;
@@ -40,7 +30,7 @@ uint64_t iova_spantree_evacuate(struct iova_spantree *tree, uint64_t number)
 		iova_spantree_seek(tree, number, &path);
 		for (unsigned level = tree->height; level-- > 0;)
 			if (iova_pool_item_closed(path.node[level])) {
-				path.node[level] = node_move(&tree->inners, path.node[level]);
+				path.node[level] = iova_pool_move(&tree->inners, path.node[level]);
 				*node_link(tree, &path, level + 1) = path.node[level];
 			}
 		if (iova_pool_item_closed(path.leaf))

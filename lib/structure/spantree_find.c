@@ -66,7 +66,7 @@ static bool leaf_lowest(struct search *search, struct iova_spantree_leaf *leaf)
 }
 
 /* Keeps the shortest; true where the search may end: never with none, because a
- * run of IOVA_SPANTREE_RUN_MAX may be too short after all. */
+ * run of IOVA_RUNS_MAX may be too short after all. */
 static bool leaf_best(struct search *search, const struct iova_spantree_leaf *leaf)
 {
 	for (unsigned i = 0; i < leaf->count; i++) {
@@ -274,7 +274,7 @@ bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query
 	search.path = path;
 	search.lo = query->lo;
 	search.hi = query->hi;
-	search.run = clamp_run(query->length);
+	search.run = iova_runs_clamp(query->length);
 	tree->steps++;
 	if (tree->top[query->order] < search.run)
 		return false;

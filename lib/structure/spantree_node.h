@@ -3,6 +3,7 @@
 #ifndef IOVA_SPANTREE_NODE_H
 #define IOVA_SPANTREE_NODE_H
 
+#include "runs.h"
 #include "spantree.h"
 
 #define LEAF   IOVA_SPANTREE_LEAF
@@ -27,19 +28,11 @@ struct iova_spantree_inner {
 	_Alignas(LINE) uint32_t run[][FANOUT]; /* [order][child], orders rows; 0 from count on */
 };
 
+_Static_assert(FANOUT == IOVA_RUNS_CHILDREN, "a row is a row");
+
 static inline struct iova_span leaf_span(const struct iova_spantree_leaf *leaf, unsigned index)
 {
 	return (struct iova_span){ leaf->start[index], leaf->length[index] };
-}
-
-static inline uint32_t clamp_run(uint64_t run)
-{
-	return run < IOVA_SPANTREE_RUN_MAX ? (uint32_t)run : IOVA_SPANTREE_RUN_MAX;
-}
-
-static inline uint32_t span_run(struct iova_span span, unsigned order)
-{
-	return clamp_run(iova_span_run(span, order));
 }
 
 /* The longest run of a leaf. Spans are compared without a branch, two at a
@@ -60,26 +53,8 @@ static inline uint32_t leaf_run(const struct iova_spantree_leaf *leaf, unsigned 
 		run = (int64_t)(leaf->length[i] - ((0 - leaf->start[i]) & mask));
 		even = run > even ? run : even;
 	}
-	return clamp_run((uint64_t)(even > odd ? even : odd));
+	return iova_runs_clamp((uint64_t)(even > odd ? even : odd));
 }
-
-/* The longest run of an inner node; those of children that it lacks are 0. In
- * halves, and signed, so that a compiler compares several at once. */
-static inline uint32_t inner_run(const struct iova_spantree_inner *inner, unsigned order)
-{
-	const int32_t *run = (const int32_t *)inner->run[order];
-	int32_t half[FANOUT / 2], quarter[FANOUT / 4], even, odd;
-
-	for (unsigned i = 0; i < FANOUT / 2; i++)
-		half[i] = run[i] > run[i + FANOUT / 2] ? run[i] : run[i + FANOUT / 2];
-	for (unsigned i = 0; i < FANOUT / 4; i++)
-		quarter[i] = half[i] > half[i + FANOUT / 4] ? half[i] : half[i + FANOUT / 4];
-	even = quarter[0] > quarter[2] ? quarter[0] : quarter[2];
-	odd = quarter[1] > quarter[3] ? quarter[1] : quarter[3];
-	return (uint32_t)(even > odd ? even : odd);
-}
-
-_Static_assert(FANOUT == 16, "four quarters");
 
 /* How many of an ascending list are at or below number: 0 to count. No branch
  * depends on what is compared: a search in random places mispredicts each. */

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * The longest runs of leaves and subtrees. They are kept in the parent, one row
- * for each order, or for the root in the tree.
+ * The longest runs of leaves and subtrees. They are kept in the parent, or for the
+ * root in the tree.
  */
 #include "spantree_node.h"
 
-#define SHORT_ORDERS 16u /* whose masks, and so what they take from a span, fit a short's 15 bits */
-
-/* Where the longest runs of the leaf are kept, where level is 0, or those of the
- * path's node[level - 1]: of order k at run[k * step]. */
-struct column {
-	uint32_t *run;
-	size_t step;
-};
-
-static struct column column_of(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned level)
+/* Those of the leaf, where level is 0, or of the path's node[level - 1]. */
+static struct iova_runs_column column_of(struct iova_spantree *tree, const struct iova_spantree_path *path,
+					 unsigned level)
 {
 	if (level == tree->height)
-		return (struct column){ tree->top, 1 };
-	return (struct column){ &path->node[level]->run[0][path->slot[level]], FANOUT };
+		return (struct iova_runs_column){ tree->top, 1 };
+	return iova_runs_column(path->node[level]->run, path->slot[level]);
 }
 
 void iova_spantree_runs_rise(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span span)
@@ -26,49 +19,25 @@ void iova_spantree_runs_rise(struct iova_spantree *tree, const struct iova_spant
 	unsigned orders = tree->orders;
 
 	/* What is not longer than another one in the leaf is not above it either. */
-	for (unsigned level = 0; orders && level <= tree->height; level++) {
-		struct column column = column_of(tree, path, level);
-		unsigned longer = 0;
-
-		for (unsigned k = 0; k < orders; k++) {
-			uint32_t run = span_run(span, k);
-
-			if (!run) /* nor at any higher order */
-				break;
-			if (run <= column.run[k * column.step])
-				continue;
-			column.run[k * column.step] = run;
-			longer = k + 1;
-		}
-		orders = longer;
-	}
+	for (unsigned level = 0; orders && level <= tree->height; level++)
+		orders = iova_runs_raise(column_of(tree, path, level), orders, span);
 }
 
-/* The longest runs of all orders of a leaf in which no span is longer than a
- * short says: many orders at a time, in one pass over the spans. */
-static void leaf_runs_short(const struct iova_spantree_leaf *leaf, uint32_t run[ORDERS])
+/* The longest runs of a leaf in which no span is longer than a short says. */
+static void leaf_runs_short(const struct iova_spantree_leaf *leaf, struct iova_runs *runs)
 {
-	static const int16_t mask[SHORT_ORDERS] = { 0x0,  0x1,	 0x3,	0x7,   0xf,   0x1f,   0x3f,   0x7f,
-						    0xff, 0x1ff, 0x3ff, 0x7ff, 0xfff, 0x1fff, 0x3fff, 0x7fff };
-	int16_t longest[SHORT_ORDERS] = { 0 }; /* below 0 where a span has no multiple of 2^order */
+	struct iova_runs_short found = { { 0 } };
 
-	for (size_t i = 0; i < leaf->count; i++) {
-		int16_t length = (int16_t)leaf->length[i], pad = (int16_t)(0 - leaf->start[i]);
-
-		for (unsigned k = 0; k < SHORT_ORDERS; k++) {
-			int16_t here = (int16_t)(length - (pad & mask[k]));
-
-			longest[k] = here > longest[k] ? here : longest[k];
-		}
-	}
-	for (unsigned k = 0; k < SHORT_ORDERS; k++)
-		run[k] = (uint32_t)longest[k];
-	for (unsigned k = SHORT_ORDERS; k < ORDERS; k++)
-		run[k] = run[k - 1] ? leaf_run(leaf, k) : 0;
+	for (size_t i = 0; i < leaf->count; i++)
+		iova_runs_short_add(&found, leaf->start[i], leaf->length[i]);
+	for (unsigned k = 0; k < IOVA_RUNS_SHORT; k++)
+		runs->run[k] = (uint32_t)found.longest[k];
+	for (unsigned k = IOVA_RUNS_SHORT; k < ORDERS; k++)
+		runs->run[k] = runs->run[k - 1] ? leaf_run(leaf, k) : 0;
 }
 
 /* The same of any leaf. Mostly one span is much longer than all others. */
-static void leaf_runs_long(const struct iova_spantree_leaf *leaf, uint32_t run[ORDERS])
+static void leaf_runs_long(const struct iova_spantree_leaf *leaf, struct iova_runs *runs)
 {
 	uint64_t second = 0; /* longest */
 	unsigned at = 0;
@@ -83,88 +52,57 @@ static void leaf_runs_long(const struct iova_spantree_leaf *leaf, uint32_t run[O
 		second = shorter > second ? shorter : second;
 	}
 	for (unsigned k = 0; k < ORDERS; k++) {
-		run[k] = span_run(leaf_span(leaf, at), k);
-		if (run[k] < clamp_run(second))
-			run[k] = leaf_run(leaf, k);
+		runs->run[k] = iova_runs_of_span(leaf_span(leaf, at), k);
+		if (runs->run[k] < iova_runs_clamp(second))
+			runs->run[k] = leaf_run(leaf, k);
 	}
 }
 
-static void leaf_runs(const struct iova_spantree_leaf *leaf, uint32_t run[ORDERS])
+static void leaf_runs(const struct iova_spantree_leaf *leaf, struct iova_runs *runs)
 {
 	uint64_t lengths = 0;
 
 	for (size_t i = 0; i < leaf->count; i++)
 		lengths |= leaf->length[i];
 	if (lengths <= INT16_MAX)
-		leaf_runs_short(leaf, run);
+		leaf_runs_short(leaf, runs);
 	else
-		leaf_runs_long(leaf, run);
-}
-
-static void inner_runs(const struct iova_spantree_inner *inner, unsigned orders, uint32_t run[ORDERS])
-{
-	for (unsigned k = 0; k < orders; k++)
-		run[k] = inner_run(inner, k);
-}
-
-/* Is a run of the span's as long as the longest that is kept? */
-static bool was_longest(struct column column, unsigned orders, struct iova_span span)
-{
-	for (unsigned k = 0; k < orders; k++) {
-		uint32_t run = span_run(span, k);
-
-		if (!run)
-			return false;
-		if (run == column.run[k * column.step])
-			return true;
-	}
-	return false;
-}
-
-/* How many orders there are up to the last one of which run is not what is kept. */
-static unsigned changed_orders(struct column column, unsigned orders, const uint32_t run[ORDERS])
-{
-	unsigned changed = 0;
-
-	for (unsigned k = 0; k < orders; k++)
-		changed = run[k] != column.run[k * column.step] ? k + 1 : changed;
-	return changed;
+		leaf_runs_long(leaf, runs);
 }
 
 /* Which orders change cannot be predicted: to write all of them takes less than to
  * find it out. */
 void iova_spantree_runs_fall(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span was)
 {
-	struct column column = column_of(tree, path, 0);
+	struct iova_runs_column column = column_of(tree, path, 0);
 	unsigned orders = tree->orders;
-	uint32_t run[ORDERS];
+	struct iova_runs runs;
 
-	if (!was_longest(column, orders, was))
+	if (!iova_runs_has_longest(column, orders, was))
 		return;
-	leaf_runs(path->leaf, run);
-	orders = changed_orders(column, orders, run);
+	leaf_runs(path->leaf, &runs);
+	orders = iova_runs_changed(column, orders, &runs);
 	for (unsigned level = 0; orders; level++) {
-		for (unsigned k = 0; k < orders; k++)
-			column.run[k * column.step] = run[k];
+		iova_runs_write(column, orders, &runs);
 		if (level == tree->height)
 			return;
 		column = column_of(tree, path, level + 1);
-		inner_runs(path->node[level], orders, run);
-		orders = changed_orders(column, orders, run);
+		iova_runs_of_rows(path->node[level]->run, orders, &runs);
+		orders = iova_runs_changed(column, orders, &runs);
 	}
 }
 
 void iova_spantree_runs_rederive(struct iova_spantree *tree, struct iova_spantree_inner *inner, unsigned slot,
 				 unsigned level)
 {
-	uint32_t run[ORDERS];
+	struct iova_spantree_inner *child = inner->child[slot];
+	struct iova_runs runs;
 
 	if (!tree->orders)
 		return;
 	if (level)
-		inner_runs(inner->child[slot], ORDERS, run);
+		iova_runs_of_rows(child->run, ORDERS, &runs);
 	else
-		leaf_runs(inner->child[slot], run);
-	for (unsigned k = 0; k < ORDERS; k++)
-		inner->run[k][slot] = run[k];
+		leaf_runs(inner->child[slot], &runs);
+	iova_runs_write(iova_runs_column(inner->run, slot), ORDERS, &runs);
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "engine_bitmap.h"
 #include "engine_rbtree.h"
 
 static struct iova_engine_base *rbtree_init(void *memory)
@@ -36,8 +37,37 @@ static uint64_t rbtree_steps_most(uint64_t extents, bool best_fit)
 	return best_fit ? (IOVA_SPANTREE_BEST + 2) * (descent + 1) : 2 * descent + 1;
 }
 
+#define BITMAP_LAST (UINT64_MAX >> 8)
+
+static struct iova_engine_base *bitmap_init(void *memory)
+{
+	struct iova_engine_bitmap *bitmap = memory;
+
+	iova_engine_bitmap_init(bitmap, 0, BITMAP_LAST);
+	return &bitmap->engine;
+}
+
+/*
+ * A search goes down to the span across the edge of its bounds (a step for each
+ * level), and for at most two spans, of which the second is cut by the other end:
+ * down to where it goes on, through the words of a leaf, up, down again, and through
+ * the words of another leaf.
+ *
+ * BEST_FIT does so for both edges and through the spans of each leaf that it compares,
+ * and goes down once more to the leaf whose longest run is the shortest.
+ */
+static uint64_t bitmap_steps_most(uint64_t extents, bool best_fit)
+{
+	uint64_t levels = IOVA_BITMAP_LEVELS, words = IOVA_BITMAP_LEAF / 64;
+	uint64_t one = 3 * levels + 2 * (1 + words);
+
+	(void)extents;
+	return 1 + levels + (best_fit ? (IOVA_BITMAP_BEST + 3) * (one + IOVA_BITMAP_LEAF / 2) : 2 * one);
+}
+
 const struct engine_kind engine_kinds[ENGINE_KINDS] = {
-	{ sizeof(struct iova_engine_rbtree), rbtree_init, IOVA_SPANTREE_BEST *IOVA_SPANTREE_LEAF_MIN,
+	{ sizeof(struct iova_engine_bitmap), bitmap_init, IOVA_BITMAP_BEST, 2000, bitmap_steps_most },
+	{ sizeof(struct iova_engine_rbtree), rbtree_init, IOVA_SPANTREE_BEST *IOVA_SPANTREE_LEAF_MIN, UINT64_MAX,
 	  rbtree_steps_most },
 };
 

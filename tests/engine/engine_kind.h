@@ -12,12 +12,14 @@ struct engine_kind {
 	struct iova_engine_base *(*init)(void *memory);
 	/* So many extents at most, a BEST_FIT find is the shortest of all. */
 	uint64_t best_exact;
+	/* So many extents, far apart, are made in reasonable time and memory. */
+	uint64_t extents_far;
 	/* The steps that a find may take at most, with so many extents: HIGHEST
 	 * and LOWEST, and BEST_FIT. */
 	uint64_t (*steps_most)(uint64_t extents, bool best_fit);
 };
 
-#define ENGINE_KINDS 1
+#define ENGINE_KINDS 2
 extern const struct engine_kind engine_kinds[ENGINE_KINDS];
 
 /* An engine whose pools hold what its contract asks for, and no item more. */

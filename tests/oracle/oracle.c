@@ -46,6 +46,7 @@ void oracle_init(struct oracle *o, const struct iova_space_config *config)
 		o->shift++;
 	o->first = config->aperture.start >> o->shift;
 	o->last = config->aperture.last >> o->shift;
+	o->engine = config->engine;
 	o->placement = config->placement ? config->placement : IOVA_PLACE_TOP_DOWN;
 	o->flags = config->flags;
 	o->exact = config->cache_granules == IOVA_CACHE_OFF;

@@ -39,7 +39,7 @@ struct oracle_run {
 struct oracle {
 	unsigned shift;
 	uint64_t first, last; /* the aperture, in pfns */
-	uint32_t placement, flags;
+	uint32_t engine, placement, flags;
 	bool exact; /* the cache is off: TOP_DOWN and BOTTOM_UP name the address */
 	struct oracle_live *live;
 	size_t lives, live_room;

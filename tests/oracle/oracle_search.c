@@ -178,12 +178,12 @@ static uint64_t clipped_length(const struct oracle_gap *gap, const struct oracle
 	return clip(gap, r, &lo, &hi) ? hi - lo + 1 : 0;
 }
 
-/* BEST_FIT in a space of up to 900 free extents: none in which the request fits
- * is smaller than the one that holds the answer, be it measured whole or within
+/* BEST_FIT in a space of up to 900 free extents, or 64 of a bitmap: none in which the
+ * request fits is smaller than the one that holds the answer, be it measured whole or within
  * the window. Only for what is compared: a length and a power-of-two align. */
-static bool best_is_exact(const struct oracle_request *r, size_t gaps)
+static bool best_is_exact(const struct oracle *o, const struct oracle_request *r, size_t gaps)
 {
-	return gaps <= 900 && !r->guard && !r->phase && !r->boundary && !(r->align & (r->align - 1)) &&
+	return gaps <= (o->engine == IOVA_ENGINE_BITMAP ? 64 : 900) && !r->guard && !r->phase && !r->boundary && !(r->align & (r->align - 1)) &&
 	       r->align <= UINT64_C(1) << 18;
 }
 
@@ -194,7 +194,7 @@ static const char *judge_best(const struct oracle *o, const struct oracle_reques
 	uint64_t whole = UINT64_MAX, within = UINT64_MAX, ignored;
 	const char *wrong = NULL;
 
-	for (size_t i = 0; i < count && best_is_exact(r, count); i++) {
+	for (size_t i = 0; i < count && best_is_exact(o, r, count); i++) {
 		if (start >= gaps[i].first && start <= gaps[i].last)
 			held = &gaps[i];
 		if (!oracle_gap_highest(&gaps[i], r, &ignored))

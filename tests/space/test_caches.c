@@ -524,7 +524,7 @@ static void more_than_a_look_or_a_step_takes(void **state)
 }
 
 /* An ATOMIC space asks for nothing ahead: its records come with its prefill. */
-static void an_atomic_space_asks_for_nothing(void **state)
+static void tree_an_atomic_space_asks_for_nothing(void **state)
 {
 	struct iova_space *space = open_space(0, MAX >> 16, IOVA_SPACE_ATOMIC);
 	uint64_t iova[115], calls;
@@ -664,7 +664,7 @@ static void close_robbed(struct iova_space *space)
 
 /* Records that come only when everything has been taken back, and a place that is
  * cached again while they come: it is found all the same. */
-static void a_place_that_is_cached_again_is_found(void **state)
+static void tree_a_place_that_is_cached_again_is_found(void **state)
 {
 	uint64_t first, iova;
 	struct iova_space *space = open_robbed(3, &first); /* one for each round before the verdict */
@@ -990,9 +990,9 @@ int main(void)
 		cmocka_unit_test(trim_takes_empty_magazines),
 		cmocka_unit_test(a_wrong_free_beside_a_right_one),
 		cmocka_unit_test(more_than_a_look_or_a_step_takes),
-		cmocka_unit_test(an_atomic_space_asks_for_nothing),
+		cmocka_unit_test(tree_an_atomic_space_asks_for_nothing),
 		cmocka_unit_test(wrong_limits),
-		cmocka_unit_test(a_place_that_is_cached_again_is_found),
+		cmocka_unit_test(tree_a_place_that_is_cached_again_is_found),
 		cmocka_unit_test(nothing_is_missing_while_it_goes_round),
 	};
 

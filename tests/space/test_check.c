@@ -79,7 +79,7 @@ static void move(struct iova_spantree *tree, uint64_t pfn, uint64_t start, uint6
 	iova_spantree_replace(tree, &path, (struct iova_span){ start, length });
 }
 
-static void the_trees(void **state)
+static void tree_the_trees(void **state)
 {
 	struct subject s;
 
@@ -99,7 +99,7 @@ static void the_trees(void **state)
 	subject_seen(&s, "ledger: the tree's counts");
 }
 
-static void free_and_something_else(void **state)
+static void tree_free_and_something_else(void **state)
 {
 	static const struct {
 		uint64_t pfn, length;
@@ -211,7 +211,7 @@ static void reservations(void **state)
 	subject_seen(&s, "0x30000-0x31fff: reserved and no hole");
 }
 
-static void stocks(void **state)
+static void tree_stocks(void **state)
 {
 	struct subject s;
 
@@ -361,13 +361,13 @@ static void cached_and_not_marked_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_trees),
-		cmocka_unit_test(free_and_something_else),
+		cmocka_unit_test(tree_the_trees),
+		cmocka_unit_test(tree_free_and_something_else),
 		cmocka_unit_test(counts),
 		cmocka_unit_test(live_and_something_else),
 		cmocka_unit_test(what_is_lost),
 		cmocka_unit_test(reservations),
-		cmocka_unit_test(stocks),
+		cmocka_unit_test(tree_stocks),
 		cmocka_unit_test(what_waits_and_something_else),
 		cmocka_unit_test(what_waits_is_miscounted),
 		cmocka_unit_test(cached_and_not_marked_so),

@@ -56,7 +56,7 @@ static void pointers_that_are_null(void **state)
 }
 
 /* Records of so many live ranges and reservations as no memory holds. */
-static void sizes_beyond_size_t(void **state)
+static void tree_sizes_beyond_size_t(void **state)
 {
 	static const uint32_t kinds[] = { 0, IOVA_SPACE_CHECKED, IOVA_SPACE_TRACKED };
 	struct iova_space *space = NULL;
@@ -591,7 +591,7 @@ static void *intrude(void *ctx, size_t bytes, size_t align, uint32_t flags)
 	return iova_sim_memory.alloc(NULL, bytes, align, flags);
 }
 
-static void reservations_during_a_prefill(void **state)
+static void tree_reservations_during_a_prefill(void **state)
 {
 	struct intruder intruder = { { sizeof(intruder.hooks), intrude, iova_sim_memory.free, NULL }, NULL, 0 };
 	struct iova_space_config config = test_config(0, APERTURE - 1, 0, NULL);
@@ -617,7 +617,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pointers_that_are_null),
-		cmocka_unit_test(sizes_beyond_size_t),
+		cmocka_unit_test(tree_sizes_beyond_size_t),
 		cmocka_unit_test(random_places_without_a_seed),
 		cmocka_unit_test(a_forked_child_locks_anew),
 		cmocka_unit_test(a_forked_child_has_nobody_inside),
@@ -633,7 +633,7 @@ int main(void)
 		cmocka_unit_test(well_sealed_but_wrong),
 		cmocka_unit_test(the_whole_world_live),
 		cmocka_unit_test(memory_that_fails_while_reading),
-		cmocka_unit_test(reservations_during_a_prefill),
+		cmocka_unit_test(tree_reservations_during_a_prefill),
 	};
 
 	return SUITE_RUN("corners", tests);

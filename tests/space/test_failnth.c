@@ -249,7 +249,7 @@ static void allocations_at_every_fill(void **state)
 }
 
 /* The same where freed ranges are cached: they are taken back before it is NOMEM. */
-static void allocations_beside_cached_ranges(void **state)
+static void tree_allocations_beside_cached_ranges(void **state)
 {
 	struct iova_space_config config;
 	struct world w;
@@ -632,7 +632,7 @@ int main(void)
 		cmocka_unit_test(create_with_failing_memory),
 		cmocka_unit_test(every_function_with_failing_memory),
 		cmocka_unit_test(allocations_at_every_fill),
-		cmocka_unit_test(allocations_beside_cached_ranges),
+		cmocka_unit_test(tree_allocations_beside_cached_ranges),
 		cmocka_unit_test(free_when_memory_has_run_out),
 		cmocka_unit_test(what_needs_no_memory),
 		cmocka_unit_test(save_with_a_failing_writer),

@@ -157,7 +157,7 @@ static void trim_gives_back_what_is_not_needed(void **state)
 	destroy(space, &memory);
 }
 
-static void prefill_of_the_impossible(void **state)
+static void tree_prefill_of_the_impossible(void **state)
 {
 	struct test_memory memory;
 	struct iova_space *space;
@@ -392,7 +392,7 @@ int main(void)
 		cmocka_unit_test(prefill_outlasts_reservations),
 		cmocka_unit_test(atomic_allocations_live_on_the_prefill),
 		cmocka_unit_test(trim_gives_back_what_is_not_needed),
-		cmocka_unit_test(prefill_of_the_impossible),
+		cmocka_unit_test(tree_prefill_of_the_impossible),
 		cmocka_unit_test(hooks_are_called_without_the_lock),
 		cmocka_unit_test(a_child_goes_on_or_destroys),
 		cmocka_unit_test(atomic_calls_from_a_signal_handler),

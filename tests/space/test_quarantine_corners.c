@@ -646,7 +646,7 @@ static void more_than_is_taken(void **state)
 
 /* One range given back in pieces makes more extents than there are records for:
  * refused at the end, but for pieces that join a neighbour. */
-static void pieces_without_records(void **state)
+static void tree_pieces_without_records(void **state)
 {
 	struct iova_resv resv = test_resv((2 * MANY + 5) * PAGE, (2 * MANY + 6) * PAGE - 1, IOVA_RESV_MSI, NULL);
 	struct iova_quarantine_config config;
@@ -928,7 +928,7 @@ int main(void)
 		cmocka_unit_test(an_atomic_space_does_not_wait),
 		cmocka_unit_test(what_can_be_no_range_is_seen_at_once),
 		cmocka_unit_test(more_than_is_taken),
-		cmocka_unit_test(pieces_without_records),
+		cmocka_unit_test(tree_pieces_without_records),
 		cmocka_unit_test(what_is_flushed_is_cached),
 		cmocka_unit_test(what_is_put_wrongly_is_not_cached),
 		cmocka_unit_test(a_range_too_long_for_a_word),

@@ -79,7 +79,7 @@ static void half_freed(uint32_t flags)
 	free(after);
 }
 
-static void half_freed_plain(void **state)
+static void tree_half_freed(void **state)
 {
 	(void)state;
 	half_freed(0);
@@ -168,7 +168,7 @@ static void while_others_allocate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(half_freed_plain),	 cmocka_unit_test(half_freed_checked),
+		cmocka_unit_test(tree_half_freed),	 cmocka_unit_test(half_freed_checked),
 		cmocka_unit_test(half_freed_tracked),	 cmocka_unit_test(cookies_stay),
 		cmocka_unit_test(while_others_allocate),
 	};
