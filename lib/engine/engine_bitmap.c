@@ -65,10 +65,10 @@ static uint64_t bitmap_evacuate(struct iova_engine_base *engine, uint64_t pfn)
 static void bitmap_count(struct iova_engine_base *engine, struct iova_engine_counts *counts)
 {
 	struct iova_bitmap *bitmap = to_bitmap(engine);
-	struct iova_span_query query = { .length = bitmap->top[0], .hi = UINT64_MAX };
+	struct iova_span_query query = { .length = (uint64_t)bitmap->top.run[0], .hi = UINT64_MAX };
 	struct iova_span longest;
 
-	*counts = (struct iova_engine_counts){ bitmap->total, bitmap->spans, bitmap->top[0] };
+	*counts = (struct iova_engine_counts){ bitmap->total, bitmap->spans, (uint64_t)bitmap->top.run[0] };
 	/* A run that the bitmap does not know exactly is found as one that is longer
 	 * than the longest found so far, and further down. */
 	while (query.length >= IOVA_RUNS_MAX && iova_bitmap_find(bitmap, &query, &longest)) {

@@ -136,10 +136,12 @@ static uint64_t rbtree_evacuate(struct iova_engine_base *engine, uint64_t pfn)
 static void rbtree_count(struct iova_engine_base *engine, struct iova_engine_counts *counts)
 {
 	struct iova_spantree *tree = &to_rbtree(engine)->tree;
-	struct iova_span_query query = { .length = tree->top[0], .hi = UINT64_MAX };
+	struct iova_span_query query = { .length = (uint64_t)tree->top.run[0], .hi = UINT64_MAX };
 	struct iova_spantree_path path;
 
-	*counts = (struct iova_engine_counts){ .free = tree->total, .extents = tree->spans, .largest = tree->top[0] };
+	*counts = (struct iova_engine_counts){ .free = tree->total,
+					       .extents = tree->spans,
+					       .largest = (uint64_t)tree->top.run[0] };
 	/* A run that the tree does not know exactly is found as one that is
 	 * longer than the longest found so far, and further down. */
 	while (query.length >= IOVA_RUNS_MAX && iova_spantree_find(tree, &query, &path)) {

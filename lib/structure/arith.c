@@ -3,25 +3,6 @@
 
 #include "assert.h"
 
-unsigned iova_arith_log2(uint64_t x)
-{
-	unsigned n = 0;
-
-	iova_assert(x);
-	for (unsigned half = 32; half; half >>= 1) {
-		if (x >> half) {
-			x >>= half;
-			n += half;
-		}
-	}
-	return n;
-}
-
-unsigned iova_arith_trailing_zeros(uint64_t x)
-{
-	return iova_arith_log2(x & (~x + 1));
-}
-
 uint64_t iova_arith_divide_plain(uint64_t a, uint64_t b, uint64_t *rest)
 {
 	uint64_t quotient = 0, left = a;

@@ -8,14 +8,21 @@
 #define IOVA_ARITH_H
 
 #include "port.h"
+#include "port_bits.h"
 
 /* The greatest n with 2^n <= x.
  * pre: x > 0. */
-unsigned iova_arith_log2(uint64_t x);
+static inline unsigned iova_arith_log2(uint64_t x)
+{
+	return iova_port_log2(x);
+}
 
 /* The number of zero bits below the lowest set one.
  * pre: x > 0. */
-unsigned iova_arith_trailing_zeros(uint64_t x);
+static inline unsigned iova_arith_trailing_zeros(uint64_t x)
+{
+	return iova_port_trailing_zeros(x);
+}
 
 static inline bool iova_arith_is_power_of_two(uint64_t x)
 {

@@ -69,7 +69,7 @@ static struct iova_bitmap_inner *inner_make(struct iova_bitmap *bitmap, uint32_t
 
 	inner->free = free;
 	memset(inner->child, 0, sizeof(inner->child));
-	memset(inner->run, 0, sizeof(inner->run));
+	memset(inner->runs, 0, sizeof(inner->runs));
 	return inner;
 }
 
@@ -84,16 +84,18 @@ void iova_bitmap_path_reset(const struct iova_bitmap *bitmap, struct iova_bitmap
 	path->level = bitmap->levels - 1;
 	path->node[path->level] = bitmap->root;
 	path->start = bitmap->base;
+	path->leaf = NULL;
 }
 
 void iova_bitmap_path_move(struct iova_bitmap_path *path, unsigned levels, uint64_t number)
 {
-	unsigned level = path->level;
+	uint64_t apart = (number ^ path->start) >> child_log2(0);
+	unsigned level = path->level, above = apart ? iova_arith_log2(apart) / 4 : 0;
 	struct iova_bitmap_inner *node;
 	void *child;
 
-	while (level + 1 < levels && (number ^ path->start) >> child_log2(level + 1))
-		level++;
+	if (level < above)
+		level = above < levels ? above : levels - 1;
 	node = path->node[level];
 	for (;; node = child, path->node[--level] = node) {
 		unsigned slot = slot_of(number, level);
@@ -122,10 +124,9 @@ static uint64_t taken_first(const struct iova_bitmap_inner *node, unsigned level
 		if (!child)
 			return start;
 		if (!level)
-			return start +
-			       bits_next(((const struct iova_bitmap_leaf *)(const void *)child)->bits, 0, ZEROS);
+			return start + taken_next((const void *)child, 0);
 		node = child;
-		slot = (unsigned)__builtin_ctz(~node->free);
+		slot = iova_arith_trailing_zeros(~node->free);
 		start += slot * child_size(--level);
 	}
 }
@@ -133,7 +134,7 @@ static uint64_t taken_first(const struct iova_bitmap_inner *node, unsigned level
 uint64_t iova_bitmap_taken_above(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, uint64_t number)
 {
 	if (path->leaf) {
-		unsigned bit = bits_next(path->leaf->bits, (unsigned)(number % LEAF), ZEROS);
+		unsigned bit = taken_next(path->leaf, (unsigned)(number % LEAF));
 
 		if (bit < LEAF)
 			return path->start + bit;
@@ -146,7 +147,7 @@ uint64_t iova_bitmap_taken_above(const struct iova_bitmap *bitmap, const struct 
 
 		if (!rest)
 			continue;
-		slot = (unsigned)__builtin_ctz(rest);
+		slot = iova_arith_trailing_zeros(rest);
 		return taken_first(node, level, slot, start + slot * child_size(level));
 	}
 	return end_of_all(bitmap);
@@ -161,12 +162,9 @@ static uint64_t taken_end(const struct iova_bitmap_inner *node, unsigned level, 
 		if (!child)
 			return start + child_size(level);
 		if (!level)
-			return start +
-			       bits_before(((const struct iova_bitmap_leaf *)(const void *)child)->bits, LEAF - 1,
-					   ZEROS) +
-			       1;
+			return start + taken_before((const void *)child, LEAF - 1) + 1;
 		node = child;
-		slot = 31u - (unsigned)__builtin_clz(~node->free & ALL);
+		slot = iova_arith_log2(~node->free & ALL);
 		start += slot * child_size(--level);
 	}
 }
@@ -175,7 +173,7 @@ static uint64_t taken_end(const struct iova_bitmap_inner *node, unsigned level, 
 static uint64_t span_first(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, uint64_t number)
 {
 	if (path->leaf) {
-		unsigned bit = bits_before(path->leaf->bits, (unsigned)(number % LEAF), ZEROS);
+		unsigned bit = taken_before(path->leaf, (unsigned)(number % LEAF));
 
 		if (bit < LEAF)
 			return path->start + bit + 1;
@@ -188,7 +186,7 @@ static uint64_t span_first(const struct iova_bitmap *bitmap, const struct iova_b
 
 		if (!rest)
 			continue;
-		slot = 31u - (unsigned)__builtin_clz(rest);
+		slot = iova_arith_log2(rest);
 		return taken_end(node, level, slot, start + slot * child_size(level));
 	}
 	return bitmap->base;
@@ -202,43 +200,73 @@ struct iova_span iova_bitmap_around(const struct iova_bitmap *bitmap, const stru
 	return (struct iova_span){ first, iova_bitmap_taken_above(bitmap, path, number) - first };
 }
 
-/* A span that goes on behind the leaf or block it starts in. */
-static void runs_add_long(struct iova_runs *runs, struct iova_span span)
-{
-	for (unsigned k = 0; k < ORDERS; k++) {
-		uint32_t run = iova_runs_of_span(span, k);
+/* Where the bits of a leaf change from one to the next: one by one, and no branch
+ * depends on where. */
+struct edges {
+	uint64_t bits[WORDS + 1]; /* the last is 0 */
+	uint64_t rest;		  /* of the word that is looked at; 0 at the end */
+	unsigned word, words;	  /* words: those to come that have any, and the last */
+};
 
-		if (!run) /* nor at any higher order */
-			return;
-		runs->run[k] = run > runs->run[k] ? run : runs->run[k];
+static unsigned edge_next(struct edges *edges)
+{
+	unsigned edge = edges->word * 64 + iova_arith_trailing_zeros(edges->rest), next;
+	uint64_t done;
+
+	edges->rest &= edges->rest - 1;
+	next = iova_arith_trailing_zeros(edges->words);
+	done = (uint64_t)0 - !edges->rest;
+	edges->rest |= edges->bits[next] & done;
+	edges->word += (next - edges->word) & (unsigned)done;
+	edges->words &= (edges->words - 1) | (unsigned)~done;
+	return edge;
+}
+
+/* Those of the spans that start in the leaf: from a first edge on to a last. */
+static void edges_of(struct edges *edges, const struct iova_bitmap_leaf *leaf)
+{
+	uint64_t before = leaf->continues;
+
+	edges->words = 1u << WORDS;
+	for (unsigned i = 0; i < WORDS; i++) {
+		edges->bits[i] = leaf->bits[i] ^ (leaf->bits[i] << 1 | before);
+		edges->words |= (unsigned)(edges->bits[i] != 0) << i;
+		before = leaf->bits[i] >> 63;
 	}
+	edges->bits[WORDS] = 0;
+	edges->word = iova_arith_trailing_zeros(edges->words);
+	edges->words &= edges->words - 1;
+	edges->rest = edges->bits[edges->word];
+	edges->words |= 1u << WORDS;
+	if (leaf->continues)
+		edge_next(edges); /* the end of a span that starts elsewhere */
 }
 
 static void leaf_runs(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, struct iova_runs *runs)
 {
 	struct iova_runs_short found = { { 0 } };
-	uint64_t whole = 0; /* the length of the span that starts with the leaf */
-	unsigned first, end;
+	struct iova_runs long_runs;
+	struct edges edges;
 
 	memset(runs, 0, sizeof(*runs));
-	for (unsigned at = 0; leaf_next(path->leaf, at, &first, &end); at = end) {
-		if (end == LEAF) {
-			uint64_t start = path->start + first;
+	edges_of(&edges, path->leaf);
+	while (edges.rest) {
+		struct iova_span span = { path->start + edge_next(&edges), 0 };
 
-			runs_add_long(runs, (struct iova_span){ start,
-								iova_bitmap_taken_above(bitmap, path, start) - start });
+		if (!edges.rest) {
+			span.length = iova_bitmap_taken_above(bitmap, path, span.start) - span.start;
+			iova_runs_of_span(span, runs);
 			break;
 		}
-		iova_runs_short_add(&found, path->start + first, end - first);
-		if (!first)
-			whole = end;
+		span.length = path->start + edge_next(&edges) - span.start;
+		iova_runs_short_add(&found, span.start, span.length);
 	}
 	for (unsigned k = 0; k < IOVA_RUNS_SHORT; k++)
-		if ((uint32_t)found.longest[k] > runs->run[k])
-			runs->run[k] = (uint32_t)found.longest[k];
-	for (unsigned k = IOVA_RUNS_SHORT; whole && k < ORDERS; k++)
-		if (!(path->start & (((uint64_t)1 << k) - 1)) && whole > runs->run[k])
-			runs->run[k] = (uint32_t)whole;
+		runs->run[k] = iova_runs_longer(runs->run[k], found.longest[k]);
+	if (path->leaf->bits[0] & 1 && !path->leaf->continues) { /* it may start on a multiple of more */
+		iova_runs_of_span((struct iova_span){ path->start, taken_next(path->leaf, 0) }, &long_runs);
+		iova_runs_raise(runs, &long_runs);
+	}
 }
 
 void iova_bitmap_runs(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, struct iova_runs *runs)
@@ -257,59 +285,58 @@ void iova_bitmap_runs(const struct iova_bitmap *bitmap, const struct iova_bitmap
 		if (path_free(&before, path->start - 1))
 			return;
 	}
-	runs_add_long(runs, (struct iova_span){ path->start,
-						iova_bitmap_taken_above(bitmap, path, path->start) - path->start });
+	iova_runs_of_span(
+		(struct iova_span){ path->start, iova_bitmap_taken_above(bitmap, path, path->start) - path->start },
+		runs);
 }
 
-/* The runs of the leaf or block that is path's. */
-static struct iova_runs_column column_of(const struct iova_bitmap_path *path)
-{
-	return iova_runs_column(path->node[path->level]->run, path->slot[path->level]);
-}
-
-static struct iova_runs_column column_above(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path,
-					    unsigned level)
-{
-	if (level + 1 == bitmap->levels)
-		return (struct iova_runs_column){ bitmap->top, 1 };
-	return iova_runs_column(path->node[level + 1]->run, path->slot[level + 1]);
-}
-
-/* Derives the runs of number's leaf or block anew, and of what is above it. */
-static void runs_derive(struct iova_bitmap *bitmap, uint64_t number)
+/* Derives the runs of number's leaf or block anew, of which none became longer, and of
+ * what is above it. */
+static void runs_fall(struct iova_bitmap *bitmap, uint64_t number)
 {
 	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, number);
-	struct iova_runs_column column = column_of(path);
-	struct iova_runs runs;
-	unsigned orders;
+	struct iova_runs *kept = iova_bitmap_runs_kept(bitmap, path, path->level), *above, runs;
+	unsigned lower;
 
 	iova_bitmap_runs(bitmap, path, &runs);
-	orders = iova_runs_changed(column, ORDERS, &runs);
-	for (unsigned level = path->level; orders; level++) {
-		iova_runs_write(column, orders, &runs);
-		if (level == bitmap->levels)
+	for (unsigned level = path->level; level < bitmap->levels; level++) {
+		above = iova_bitmap_runs_kept(bitmap, path, level + 1);
+		lower = iova_runs_lower(kept, above, &runs);
+		if (!lower)
 			return;
-		column = column_above(bitmap, path, level);
-		iova_runs_of_rows(path->node[level]->run, orders, &runs);
-		orders = iova_runs_changed(column, orders, &runs);
+		runs = *above;
+		iova_runs_of_children(path->node[level]->runs, lower, &runs);
+		kept = above;
 	}
+	*kept = runs;
 }
 
 /* The span is there now, or more of it: whatever was longer still is. */
-static void runs_raise(struct iova_bitmap *bitmap, struct iova_span span)
+static void runs_rise(struct iova_bitmap *bitmap, struct iova_span span)
 {
 	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, span.start);
-	unsigned orders = iova_runs_raise(column_of(path), ORDERS, span);
+	unsigned level = path->level;
+	struct iova_runs runs;
 
-	for (unsigned level = path->level; orders && level < bitmap->levels; level++)
-		orders = iova_runs_raise(column_above(bitmap, path, level), orders, span);
+	iova_runs_of_span(span, &runs);
+	while (iova_runs_raise(iova_bitmap_runs_kept(bitmap, path, level), &runs) && level < bitmap->levels)
+		level++;
+}
+
+static bool same_leaf(uint64_t a, uint64_t b)
+{
+	return a >> IOVA_BITMAP_LEAF_LOG2 == b >> IOVA_BITMAP_LEAF_LOG2;
 }
 
 /* Is the span, which is there, the longest of its leaf or block at any order? Else
  * nobody sees it go. */
 static bool runs_have(struct iova_bitmap *bitmap, struct iova_span span)
 {
-	return iova_runs_has_longest(column_of(iova_bitmap_go(bitmap, span.start)), ORDERS, span);
+	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, span.start);
+	struct iova_runs runs;
+
+	iova_runs_of_span(span, &runs);
+	return iova_runs_has_longest(iova_bitmap_runs_kept(bitmap, path, path->level), &runs);
 }
 
 /* Bits first to end - 1. */
@@ -322,20 +349,11 @@ static void leaf_fill(struct iova_bitmap_leaf *leaf, unsigned first, unsigned en
 			bits &= ~(uint64_t)0 << first % 64;
 		if (end < word * 64 + 64)
 			bits &= ~(~(uint64_t)0 << end % 64);
-		if (free)
-			leaf->bits[word] |= bits;
-		else
-			leaf->bits[word] &= ~bits;
+		bits = free ? leaf->bits[word] | bits : leaf->bits[word] & ~bits;
+		leaf->bits[word] = bits;
+		leaf->free = (uint16_t)((leaf->free & ~(1u << word)) | (unsigned)(bits != 0) << word);
+		leaf->taken = (uint16_t)((leaf->taken & ~(1u << word)) | (unsigned)(~bits != 0) << word);
 	}
-}
-
-static bool leaf_all_free(const struct iova_bitmap_leaf *leaf)
-{
-	uint64_t bits = ~(uint64_t)0;
-
-	for (unsigned i = 0; i < WORDS; i++)
-		bits &= leaf->bits[i];
-	return bits == ~(uint64_t)0;
 }
 
 /* A node for a child that is all alike; its runs are those that the child had. */
@@ -347,14 +365,15 @@ static void child_make(struct iova_bitmap *bitmap, struct iova_bitmap_inner *nod
 	if (level) {
 		struct iova_bitmap_inner *inner = inner_make(bitmap, free ? ALL : 0);
 
-		for (unsigned k = 0; k < ORDERS; k++)
-			inner->run[k][0] = node->run[k][slot];
+		inner->runs[0] = node->runs[slot];
 		node->child[slot] = inner;
 	} else {
 		struct iova_bitmap_leaf *leaf = iova_pool_take(&bitmap->leaves);
 
 		memset(leaf->bits, free ? 0xff : 0, sizeof(leaf->bits));
-		leaf->continues = free && !node->run[0][slot];
+		leaf->continues = free && !node->runs[slot].run[0];
+		leaf->free = free ? ALL : 0;
+		leaf->taken = free ? 0 : ALL;
 		node->child[slot] = leaf;
 	}
 }
@@ -426,11 +445,22 @@ static bool child_fill(const struct fill *fill, struct iova_bitmap_inner *node, 
 			leaf->continues = fill->free;
 		else if (fill->first == start)
 			leaf->continues = false; /* the caller knows what is before */
-		if (!leaf_all_free(leaf))
+		if (leaf->taken)
 			return false;
 	}
 	child_drop(fill->bitmap, node, level, slot);
 	return true;
+}
+
+/* The change where it lies in path's leaf; false where the leaf has nothing taken any
+ * more. */
+static bool fill_leaf(const struct fill *fill, const struct iova_bitmap_path *path)
+{
+	unsigned first = (unsigned)(fill->first % LEAF);
+
+	leaf_fill(path->leaf, first, (unsigned)(fill->last % LEAF) + 1, fill->free);
+	path->leaf->continues &= first != 0; /* the caller knows what is before */
+	return path->leaf->taken;
 }
 
 /* Starts at the lowest node that has all of the change. */
@@ -441,6 +471,8 @@ static void fill_all(const struct fill *fill)
 	unsigned level = path->level;
 	bool gone;
 
+	if (path->leaf && same_leaf(fill->first, fill->last) && fill_leaf(fill, path))
+		return;
 	while ((fill->first ^ fill->last) >> child_log2(level + 1))
 		level++;
 	gone = node_fill(fill, path->node[level], level, fill->first & ~(child_size(level + 1) - 1));
@@ -481,20 +513,12 @@ void iova_bitmap_take(struct iova_bitmap *bitmap, struct iova_span span)
 	fill_all(&fill);
 	continue_at(bitmap, fill.last + 1, false);
 	if (longest)
-		runs_derive(bitmap, whole.start);
-	if (above.length)
-		runs_raise(bitmap, above);
+		runs_fall(bitmap, whole.start);
+	if (above.length && !same_leaf(above.start, whole.start)) /* in it, it is no longer than what was */
+		runs_rise(bitmap, above);
 	bitmap->total -= span.length;
 	bitmap->spans += (whole.start < span.start) + (above.length > 0);
 	bitmap->spans--;
-}
-
-/* The free span across number; of length 0 where number is taken. */
-static struct iova_span span_across(struct iova_bitmap *bitmap, uint64_t number)
-{
-	const struct iova_bitmap_path *path = iova_bitmap_go(bitmap, number);
-
-	return path_free(path, number) ? iova_bitmap_around(bitmap, path, number) : (struct iova_span){ number, 0 };
 }
 
 /* Is anything of the span free? */
@@ -505,59 +529,60 @@ static bool any_free(struct iova_bitmap *bitmap, struct iova_span span)
 	struct iova_span near;
 
 	if (path->leaf && bit + span.length <= LEAF)
-		return bits_next(path->leaf->bits, (unsigned)bit, ONES) < bit + span.length;
+		return free_next(path->leaf, (unsigned)bit) < bit + span.length;
 	return iova_bitmap_next(bitmap, span.start, &near) && near.start <= iova_span_last(span);
 }
 
 bool iova_bitmap_give(struct iova_bitmap *bitmap, struct iova_span span)
 {
 	struct fill fill = { bitmap, span.start, iova_span_last(span), true };
-	struct iova_span below = { span.start, 0 }, above = { fill.last + 1, 0 };
-	bool longest;
+	struct iova_span above = { fill.last + 1, 0 }, whole = span;
+	bool longest, below;
 
 	if (any_free(bitmap, span))
 		return false;
-	if (span.start > bitmap->base)
-		below = span_across(bitmap, span.start - 1);
-	if (fill.last < bitmap->last)
-		above = span_across(bitmap, fill.last + 1);
-	longest = above.length && runs_have(bitmap, above);
+	if (span.start > bitmap->base && path_free(iova_bitmap_go(bitmap, span.start - 1), span.start - 1))
+		whole.start = span_first(bitmap, &bitmap->path, span.start - 1);
+	if (fill.last < bitmap->last && path_free(iova_bitmap_go(bitmap, above.start), above.start))
+		above.length = iova_bitmap_taken_above(bitmap, &bitmap->path, above.start) - above.start;
+	below = whole.start < span.start;
+	whole.length = above.start - whole.start + above.length;
+	longest = above.length && !same_leaf(above.start, whole.start) && runs_have(bitmap, above);
 	fill_all(&fill);
-	continue_at(bitmap, span.start, below.length);
+	continue_at(bitmap, span.start, below);
 	continue_at(bitmap, fill.last + 1, true);
+	runs_rise(bitmap, whole);
 	if (longest)
-		runs_derive(bitmap, above.start);
-	runs_raise(bitmap, (struct iova_span){ below.length ? below.start : span.start,
-					       below.length + span.length + above.length });
+		runs_fall(bitmap, above.start);
 	bitmap->total += span.length;
 	bitmap->spans++;
-	bitmap->spans -= (below.length > 0) + (above.length > 0);
+	bitmap->spans -= below + (above.length > 0);
 	return true;
 }
 
 /* Is number in the middle of a block that is wholly taken? */
-static bool unmarked(const struct iova_bitmap *bitmap, uint64_t number, struct iova_bitmap_path *path)
+static bool unmarked(struct iova_bitmap *bitmap, uint64_t number)
 {
+	const struct iova_bitmap_path *path;
+
 	if (number >= end_of_all(bitmap))
 		return false;
-	iova_bitmap_descend(bitmap, number, path);
+	path = iova_bitmap_go(bitmap, number);
 	return !path->leaf && path->start != number && !path_free(path, number);
 }
 
-bool iova_bitmap_marked(const struct iova_bitmap *bitmap, struct iova_span span)
+bool iova_bitmap_marked(struct iova_bitmap *bitmap, struct iova_span span)
 {
-	struct iova_bitmap_path path;
-
-	return !unmarked(bitmap, span.start, &path) && !unmarked(bitmap, span.start + span.length, &path);
+	return !unmarked(bitmap, span.start) && !unmarked(bitmap, span.start + span.length);
 }
 
 void iova_bitmap_mark(struct iova_bitmap *bitmap, struct iova_span span)
 {
-	struct iova_bitmap_path path;
+	struct iova_bitmap_path *path = &bitmap->path;
 
 	for (unsigned i = 0; i < 2; i++)
-		while (unmarked(bitmap, span.start + (i ? span.length : 0), &path))
-			child_make(bitmap, path.node[path.level], path.level, path.slot[path.level]);
+		while (unmarked(bitmap, span.start + (i ? span.length : 0)))
+			child_make(bitmap, path->node[path->level], path->level, path->slot[path->level]);
 }
 
 /* Recursion goes no deeper than the levels, with two nodes at most on each. */

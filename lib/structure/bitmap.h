@@ -5,7 +5,7 @@
  * the block in which its span starts, however far it goes.
  *
  *        inner          16 children: each a node, or a block that is wholly free,
- *      /   |   \        or wholly taken; a row of longest runs for each order
+ *      /   |   \        or wholly taken; the longest runs of each
  *   leaf  free  leaf    1024 bits, 1 for free
  *
  * Nodes are made where a span's end comes to lie in a block that was all alike, and
@@ -46,7 +46,7 @@ struct iova_bitmap {
 	uint64_t all_leaves, all_inners; /* constant: that there can be */
 	uint64_t spans, total;		 /* free ones, and their numbers */
 	uint64_t steps;			 /* nodes and spans that searches looked at, for tests that count */
-	uint32_t top[IOVA_SPAN_ORDERS];	 /* the whole bitmap's longest runs */
+	struct iova_runs top;		 /* the whole bitmap's */
 	struct iova_bitmap_path path;	 /* where the last operation was: most go on from there */
 	struct iova_pool leaves, inners;
 };
@@ -91,7 +91,7 @@ bool iova_bitmap_give(struct iova_bitmap *bitmap, struct iova_span span);
 void iova_bitmap_mark(struct iova_bitmap *bitmap, struct iova_span span);
 
 /* Would a give of span make no node? So it is with one that was taken as such. */
-bool iova_bitmap_marked(const struct iova_bitmap *bitmap, struct iova_span span);
+bool iova_bitmap_marked(struct iova_bitmap *bitmap, struct iova_span span);
 
 /* Gives the nodes back that lie inside span.
  * pre: all of it is taken. */

@@ -31,6 +31,10 @@ static void leaf_check(struct check *check, const struct iova_bitmap_leaf *leaf,
 		check->total += free;
 		check->before = free;
 	}
+	for (unsigned i = 0; i < WORDS; i++)
+		wrong(check,
+		      (leaf->free >> i & 1) != (leaf->bits[i] != 0) || (leaf->taken >> i & 1) != (~leaf->bits[i] != 0),
+		      "in which words something is");
 	wrong(check, !any_taken, "a leaf that is wholly free");
 }
 
@@ -64,11 +68,12 @@ static void node_check(struct check *check, struct iova_bitmap_inner *node, unsi
 			check->before = free;
 		} else if (level) {
 			node_check(check, node->child[slot], level - 1, start, path);
-			iova_runs_of_rows(((struct iova_bitmap_inner *)node->child[slot])->run, ORDERS, &runs);
+			iova_runs_of_children(((struct iova_bitmap_inner *)node->child[slot])->runs, IOVA_RUNS_ALL,
+					      &runs);
 		} else {
 			leaf_check(check, node->child[slot], start);
 		}
-		wrong(check, iova_runs_changed(iova_runs_column(node->run, slot), ORDERS, &runs), "the longest runs");
+		wrong(check, iova_runs_differ(&node->runs[slot], &runs), "the longest runs");
 	}
 }
 
@@ -76,11 +81,12 @@ const char *iova_bitmap_check(const struct iova_bitmap *bitmap)
 {
 	struct check check = { .bitmap = bitmap };
 	struct iova_bitmap_path path;
+	struct iova_runs runs;
 	const char *pool;
 
 	node_check(&check, bitmap->root, bitmap->levels - 1, bitmap->base, &path);
-	for (unsigned k = 0; k < ORDERS; k++)
-		wrong(&check, bitmap->top[k] != iova_runs_longest(bitmap->root->run[k]), "the bitmap's longest run");
+	iova_runs_of_children(bitmap->root->runs, IOVA_RUNS_ALL, &runs);
+	wrong(&check, iova_runs_differ(&bitmap->top, &runs), "the bitmap's longest run");
 	if (check.wrong)
 		return check.wrong;
 	wrong(&check, check.spans != bitmap->spans || check.total != bitmap->total, "the bitmap's counts");

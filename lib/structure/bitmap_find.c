@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
  * Searches. A span that lies across a bound of the query is looked at by itself;
- * every other one that starts between the bounds lies between them, and what the
- * rows say of it is exact.
+ * every other one that starts between the bounds lies between them, and what nodes
+ * say of it is exact.
  */
 #include "assert.h"
 #include "bitmap_node.h"
@@ -10,26 +10,17 @@
 /* What a span must have, that starts in a block. */
 struct wanted {
 	uint64_t length;
-	uint32_t run; /* what the rows must say */
+	int32_t run; /* what nodes must say */
 	unsigned order;
 };
 
-/* Which children of a node have it, a bit for each. In halves, and signed, so that a
- * compiler compares several at once. */
-static uint32_t node_has(const struct iova_bitmap_inner *node, const struct wanted *wanted)
+/* The next child of a node from slot on that has it; FANOUT where there is none. */
+static unsigned next_child(const struct iova_bitmap_inner *node, unsigned slot, const struct wanted *wanted,
+			   bool highest)
 {
-	static const int32_t bit[FANOUT] = { 1 << 0, 1 << 1, 1 << 2,  1 << 3,  1 << 4,	1 << 5,	 1 << 6,  1 << 7,
-					     1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15 };
-	const int32_t *run = (const int32_t *)node->run[wanted->order];
-	int32_t least = (int32_t)wanted->run, each[FANOUT], half[FANOUT / 2], quarter[FANOUT / 4];
-
-	for (unsigned i = 0; i < FANOUT; i++)
-		each[i] = run[i] >= least ? bit[i] : 0;
-	for (unsigned i = 0; i < FANOUT / 2; i++)
-		half[i] = each[i] | each[i + FANOUT / 2];
-	for (unsigned i = 0; i < FANOUT / 4; i++)
-		quarter[i] = half[i] | half[i + FANOUT / 4];
-	return (uint32_t)(quarter[0] | quarter[1] | quarter[2] | quarter[3]);
+	while (slot < FANOUT && node->runs[slot].run[wanted->order] < wanted->run)
+		slot += highest ? -1u : 1u; /* 0 - 1 is not below FANOUT either */
+	return slot < FANOUT ? slot : FANOUT;
 }
 
 /* Where a search goes on: path is at a leaf or block with a start that is wanted. The
@@ -42,7 +33,6 @@ static void path_down(struct iova_bitmap *bitmap, struct iova_bitmap_path *path,
 	path->start = number & ~(child_size(level + 1) - 1);
 	for (;;) {
 		void *child = node->child[slot];
-		uint32_t set;
 
 		bitmap->steps++;
 		path->node[level] = node;
@@ -54,9 +44,8 @@ static void path_down(struct iova_bitmap *bitmap, struct iova_bitmap_path *path,
 			return;
 		}
 		node = child;
-		set = node_has(node, wanted);
-		iova_assert(set);
-		slot = highest ? 31u - (unsigned)__builtin_clz(set) : (unsigned)__builtin_ctz(set);
+		slot = next_child(node, highest ? FANOUT - 1 : 0, wanted, highest);
+		iova_assert(slot < FANOUT);
 		level--;
 	}
 }
@@ -66,15 +55,15 @@ static bool path_on(struct iova_bitmap *bitmap, struct iova_bitmap_path *path, c
 		    bool highest)
 {
 	for (unsigned level = path->level; level < bitmap->levels; level++) {
-		uint32_t below = ((uint32_t)1 << path->slot[level]) - 1;
-		uint32_t set = node_has(path->node[level], wanted) & (highest ? below : ALL & ~below << 1);
+		unsigned slot;
 
 		bitmap->steps++;
-		if (!set)
+		if (iova_bitmap_runs_kept(bitmap, path, level + 1)->run[wanted->order] < wanted->run)
 			continue;
-		path_down(bitmap, path, level,
-			  highest ? 31u - (unsigned)__builtin_clz(set) : (unsigned)__builtin_ctz(set), wanted, highest,
-			  path->start);
+		slot = next_child(path->node[level], path->slot[level] + (highest ? -1u : 1u), wanted, highest);
+		if (slot == FANOUT)
+			continue;
+		path_down(bitmap, path, level, slot, wanted, highest, path->start);
 		return true;
 	}
 	return false;
@@ -94,7 +83,7 @@ static struct iova_span span_at(const struct iova_bitmap *bitmap, const struct i
  * continues: a pass over the words for each power of two. */
 static void runs_begin(const struct iova_bitmap_leaf *leaf, unsigned length, uint64_t set[WORDS])
 {
-	unsigned at = leaf->continues ? bits_next(leaf->bits, 0, ZEROS) : 0, shift;
+	unsigned at = leaf->continues ? taken_next(leaf, 0) : 0, shift;
 
 	memcpy(set, leaf->bits, sizeof(leaf->bits));
 	for (unsigned i = 0; i * 64 < at; i++)
@@ -112,8 +101,8 @@ static void runs_begin(const struct iova_bitmap_leaf *leaf, unsigned length, uin
 	}
 }
 
-/* Keeps what is on a multiple of 2^order. */
-static void runs_align(uint64_t set[WORDS], uint64_t start, unsigned order)
+/* Keeps what is on a multiple of 2^order. Returns a bit for each word that has any. */
+static uint32_t runs_align(uint64_t set[WORDS], uint64_t start, unsigned order)
 {
 	static const uint64_t within[] = { ~UINT64_C(0),
 					   0x5555555555555555,
@@ -122,20 +111,24 @@ static void runs_align(uint64_t set[WORDS], uint64_t start, unsigned order)
 					   0x0001000100010001,
 					   0x0000000100000001,
 					   1 };
+	uint32_t any = 0;
 
-	for (unsigned i = 0; i < WORDS; i++)
+	for (unsigned i = 0; i < WORDS; i++) {
 		if (order < 6)
 			set[i] &= within[order];
 		else
 			set[i] &= (start + i * 64) & (((uint64_t)1 << order) - 1) ? 0 : 1;
+		any |= (uint32_t)(set[i] != 0) << i;
+	}
+	return any;
 }
 
 /* The span of path's leaf that has the bit at. */
 static struct iova_span span_with(const struct iova_bitmap *bitmap, const struct iova_bitmap_path *path, unsigned at)
 {
-	unsigned before = bits_before(path->leaf->bits, at, ZEROS);
+	unsigned before = taken_before(path->leaf, at);
 
-	return span_at(bitmap, path, before == LEAF ? 0 : before + 1, bits_next(path->leaf->bits, at, ZEROS));
+	return span_at(bitmap, path, before == LEAF ? 0 : before + 1, taken_next(path->leaf, at));
 }
 
 /* Few spans are looked at one by one, before all are at once. */
@@ -149,12 +142,12 @@ static bool few_below(struct iova_bitmap *bitmap, const struct iova_bitmap_path 
 	const struct iova_bitmap_leaf *leaf = path->leaf;
 
 	for (unsigned i = 0; i < SPANS_FEW && *at < LEAF; i++) {
-		unsigned last = bits_before(leaf->bits, *at, ONES), before;
+		unsigned last = free_before(leaf, *at), before;
 
 		*at = LEAF;
 		if (last == LEAF)
 			return false;
-		before = bits_before(leaf->bits, last, ZEROS);
+		before = taken_before(leaf, last);
 		bitmap->steps++;
 		if (before == LEAF && leaf->continues)
 			return false;
@@ -174,6 +167,7 @@ static bool span_inside(struct iova_bitmap *bitmap, const struct iova_bitmap_pat
 {
 	unsigned at = highest ? LEAF - 1 : 0;
 	uint64_t set[WORDS];
+	uint32_t any;
 
 	if (wanted->length > LEAF)
 		return false;
@@ -185,8 +179,8 @@ static bool span_inside(struct iova_bitmap *bitmap, const struct iova_bitmap_pat
 		return false;
 	bitmap->steps += WORDS;
 	runs_begin(path->leaf, (unsigned)wanted->length, set);
-	runs_align(set, path->start, wanted->order);
-	at = highest ? bits_before(set, at, ONES) : bits_next(set, at, ONES);
+	any = runs_align(set, path->start, wanted->order);
+	at = highest ? bits_before(set, any, at, 0) : bits_next(set, any, at, 0);
 	if (at == LEAF)
 		return false;
 	*found = span_with(bitmap, path, at);
@@ -223,14 +217,14 @@ static bool span_in(struct iova_bitmap *bitmap, const struct iova_bitmap_path *p
 }
 
 /* The next span that is wanted, and starts at or below number, or at or above it. Of
- * lengths that rows do not say exactly it may be one that is shorter. */
+ * lengths that nodes do not say exactly it may be one that is shorter. */
 static bool start_next(struct iova_bitmap *bitmap, const struct wanted *wanted, bool highest, uint64_t number,
 		       struct iova_span *found)
 {
 	struct iova_bitmap_path *path = iova_bitmap_go(bitmap, number);
 
 	bitmap->steps += bitmap->levels - path->level;
-	if (path->node[path->level]->run[wanted->order][path->slot[path->level]] >= wanted->run &&
+	if (path->node[path->level]->runs[path->slot[path->level]].run[wanted->order] >= wanted->run &&
 	    span_in(bitmap, path, wanted, highest, number, found))
 		return true;
 	while (path_on(bitmap, path, wanted, highest))
@@ -318,12 +312,12 @@ static void keep_shorter(const struct iova_span_query *query, struct iova_span s
 		*found = part;
 }
 
-/* Among the spans that start in path's leaf or block, if its rows say that one is
+/* Among the spans that start in path's leaf or block, if it is said that one is
  * wanted. */
 static void leaf_shortest(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path,
 			  const struct iova_span_query *query, const struct wanted *wanted, struct iova_span *found)
 {
-	const uint32_t *run = &path->node[path->level]->run[wanted->order][path->slot[path->level]];
+	const int32_t *run = &path->node[path->level]->runs[path->slot[path->level]].run[wanted->order];
 	unsigned first = 0, end = LEAF;
 
 	if (*run < wanted->run)
@@ -340,7 +334,7 @@ static bool path_least(struct iova_bitmap *bitmap, const struct wanted *wanted, 
 		       struct iova_bitmap_path *path)
 {
 	struct iova_bitmap_path edge[2];
-	uint32_t least = UINT32_MAX, run;
+	int32_t least = 0, run; /* 0: none yet */
 	unsigned level = 0;
 
 	iova_bitmap_descend(bitmap, lo, &edge[0]);
@@ -350,9 +344,10 @@ static bool path_least(struct iova_bitmap *bitmap, const struct wanted *wanted, 
 			for (unsigned slot = 0; slot < FANOUT; slot++) {
 				uint64_t block = (i ? hi : lo) & ~(child_size(l + 1) - 1);
 
-				run = edge[i].node[l]->run[wanted->order][slot];
+				run = edge[i].node[l]->runs[slot].run[wanted->order];
 				block += slot * child_size(l);
-				if (run < wanted->run || run >= least || block < lo || block + (child_size(l) - 1) > hi)
+				if (run < wanted->run || (least && run >= least) || block < lo ||
+				    block + (child_size(l) - 1) > hi)
 					continue;
 				least = run;
 				level = l;
@@ -360,7 +355,7 @@ static bool path_least(struct iova_bitmap *bitmap, const struct wanted *wanted, 
 				path->slot[l] = (uint8_t)slot;
 				path->start = block;
 			}
-	if (least == UINT32_MAX)
+	if (!least)
 		return false;
 	for (path->level = level;; path->level = --level) {
 		struct iova_bitmap_inner *node = path->node[level]->child[path->slot[level]];
@@ -371,8 +366,8 @@ static bool path_least(struct iova_bitmap *bitmap, const struct wanted *wanted, 
 		if (!node || !level)
 			return true;
 		for (unsigned slot = 0; slot < FANOUT; slot++) {
-			run = node->run[wanted->order][slot];
-			if (run >= wanted->run && (best == FANOUT || run < node->run[wanted->order][best]))
+			run = node->runs[slot].run[wanted->order];
+			if (run >= wanted->run && (best == FANOUT || run < node->runs[best].run[wanted->order]))
 				best = slot;
 		}
 		path->node[level - 1] = node;
@@ -400,7 +395,7 @@ static bool find_best(struct iova_bitmap *bitmap, const struct iova_span_query *
 	}
 	if (more && found->length != query->length && path_least(bitmap, wanted, lo, path.start, &path))
 		leaf_shortest(bitmap, &path, query, wanted, found);
-	/* Rows do not say how long the longest runs are: one that looked long enough may
+	/* Nodes do not say how long the longest runs are: one that looked long enough may
 	 * not be. */
 	return found->length || (wanted->run == IOVA_RUNS_MAX && find_highest(bitmap, query, wanted, lo, hi, found));
 }
@@ -413,7 +408,7 @@ bool iova_bitmap_find(struct iova_bitmap *bitmap, const struct iova_span_query *
 
 	iova_assert(query->length && query->lo <= query->hi && query->order < ORDERS);
 	bitmap->steps++;
-	if (bitmap->top[query->order] < wanted.run || lo > hi)
+	if (bitmap->top.run[query->order] < wanted.run || lo > hi)
 		return false;
 	if (query->pick == IOVA_SPAN_HIGHEST)
 		return find_highest(bitmap, query, &wanted, lo, hi, found);

@@ -13,7 +13,8 @@
 
 struct iova_bitmap_leaf {
 	struct iova_pool_item item;
-	uint64_t continues; /* the first number is free, and so is the one before */
+	uint32_t continues;   /* the first number is free, and so is the one before */
+	uint16_t free, taken; /* a bit for each word in which anything is */
 	uint64_t bits[WORDS];
 };
 
@@ -22,7 +23,7 @@ struct iova_bitmap_inner {
 	uint32_t free; /* a bit for each child that is no node and wholly free */
 	uint32_t unused;
 	void *child[FANOUT]; /* NULL: wholly free, or wholly taken */
-	_Alignas(IOVA_PORT_LINE) uint32_t run[ORDERS][FANOUT];
+	_Alignas(IOVA_PORT_LINE) struct iova_runs runs[FANOUT];
 };
 
 /* log2 of the numbers below a child of a node at level. */
@@ -41,49 +42,66 @@ static inline unsigned slot_of(uint64_t number, unsigned level)
 	return (unsigned)(number >> child_log2(level)) % FANOUT;
 }
 
-/* The first bit at or above from that is one, LEAF where there is none. */
-static inline unsigned bits_next(const uint64_t *bits, unsigned from, uint64_t flip)
+/* The first bit at or above from, which is below LEAF, that is one; LEAF where there is
+ * none. any: a bit for each word that has one. No branch depends on where. */
+static inline unsigned bits_next(const uint64_t *bits, uint32_t any, unsigned from, uint64_t flip)
 {
-	unsigned word = from / 64;
-	uint64_t rest;
+	unsigned word = from / 64, next;
+	uint64_t here = (bits[word] ^ flip) & (~(uint64_t)0 << from % 64), rest;
 
-	if (from >= LEAF)
+	any = (any & (ALL << word << 1)) | (uint32_t)(here != 0) << word;
+	if (!any)
 		return LEAF;
-	rest = (bits[word] ^ flip) & (~(uint64_t)0 << from % 64);
-	while (!rest) {
-		if (++word == WORDS)
-			return LEAF;
-		rest = bits[word] ^ flip;
-	}
-	return word * 64 + (unsigned)__builtin_ctzll(rest);
+	next = iova_arith_trailing_zeros(any);
+	rest = next == word ? here : bits[next] ^ flip;
+	return next * 64 + iova_arith_trailing_zeros(rest);
 }
 
 /* The last bit at or below from that is one, LEAF where there is none. */
-static inline unsigned bits_before(const uint64_t *bits, unsigned from, uint64_t flip)
+static inline unsigned bits_before(const uint64_t *bits, uint32_t any, unsigned from, uint64_t flip)
 {
-	unsigned word = from / 64;
-	uint64_t rest = (bits[word] ^ flip) & (~(uint64_t)0 >> (63 - from % 64));
+	unsigned word = from / 64, next;
+	uint64_t here = (bits[word] ^ flip) & (~(uint64_t)0 >> (63 - from % 64)), rest;
 
-	while (!rest) {
-		if (!word--)
-			return LEAF;
-		rest = bits[word] ^ flip;
-	}
-	return word * 64 + 63 - (unsigned)__builtin_clzll(rest);
+	any = (any & (((uint32_t)1 << word) - 1)) | (uint32_t)(here != 0) << word;
+	if (!any)
+		return LEAF;
+	next = iova_arith_log2(any);
+	rest = next == word ? here : bits[next] ^ flip;
+	return next * 64 + iova_arith_log2(rest);
 }
 
-#define ONES  ((uint64_t)0) /* flip: looks for free bits */
-#define ZEROS (~(uint64_t)0)
+static inline unsigned free_next(const struct iova_bitmap_leaf *leaf, unsigned from)
+{
+	return bits_next(leaf->bits, leaf->free, from, 0);
+}
+
+static inline unsigned free_before(const struct iova_bitmap_leaf *leaf, unsigned from)
+{
+	return bits_before(leaf->bits, leaf->free, from, 0);
+}
+
+static inline unsigned taken_next(const struct iova_bitmap_leaf *leaf, unsigned from)
+{
+	return bits_next(leaf->bits, leaf->taken, from, ~(uint64_t)0);
+}
+
+static inline unsigned taken_before(const struct iova_bitmap_leaf *leaf, unsigned from)
+{
+	return bits_before(leaf->bits, leaf->taken, from, ~(uint64_t)0);
+}
 
 /* The first span that starts in the leaf at or above from, which is inside none: its
  * first bit, and the one behind its last in the leaf; false where none does. */
 static inline bool leaf_next(const struct iova_bitmap_leaf *leaf, unsigned from, unsigned *first, unsigned *end)
 {
 	if (!from && leaf->continues)
-		from = bits_next(leaf->bits, 0, ZEROS);
-	*first = bits_next(leaf->bits, from, ONES);
-	*end = bits_next(leaf->bits, *first, ZEROS);
-	return *first < LEAF;
+		from = taken_next(leaf, 0);
+	*first = from < LEAF ? free_next(leaf, from) : LEAF;
+	if (*first == LEAF)
+		return false;
+	*end = taken_next(leaf, *first);
+	return true;
 }
 
 /* path: at any number, or at the root, as after iova_bitmap_path_reset. */
@@ -93,7 +111,8 @@ void iova_bitmap_path_reset(const struct iova_bitmap *bitmap, struct iova_bitmap
 /* The bitmap's path, at number; it goes on with the next call. */
 static inline struct iova_bitmap_path *iova_bitmap_go(struct iova_bitmap *bitmap, uint64_t number)
 {
-	iova_bitmap_path_move(&bitmap->path, bitmap->levels, number);
+	if (!bitmap->path.leaf || number - bitmap->path.start >= LEAF)
+		iova_bitmap_path_move(&bitmap->path, bitmap->levels, number);
 	return &bitmap->path;
 }
 
@@ -111,6 +130,13 @@ static inline bool path_free(const struct iova_bitmap_path *path, uint64_t numbe
 	if (path->leaf)
 		return path->leaf->bits[number % LEAF / 64] >> number % 64 & 1;
 	return node->free >> path->slot[path->level] & 1;
+}
+
+/* Those of what path has at the level, or of all. */
+static inline struct iova_runs *iova_bitmap_runs_kept(struct iova_bitmap *bitmap, const struct iova_bitmap_path *path,
+						      unsigned level)
+{
+	return level == bitmap->levels ? &bitmap->top : &path->node[level]->runs[path->slot[level]];
 }
 
 /* The first taken number above number, which is free; the one behind the root's block

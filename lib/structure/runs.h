@@ -1,119 +1,126 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * The longest runs of subtrees: of every order k, the longest run in the subtree
- * that starts on a multiple of 2^k. A parent keeps those of its children, a row of
- * IOVA_RUNS_CHILDREN for each order, and so a column for each child.
+ * The longest runs of a subtree: of every order k, the longest run in the subtree
+ * that starts on a multiple of 2^k. A parent keeps those of each of its children.
+ *
+ * All orders are done at once, and no branch depends on one: which of them change
+ * cannot be predicted. Runs are compared as signed numbers, and in plain loops, so
+ * that a compiler does several at a time on the least of its machines.
  */
 #ifndef IOVA_RUNS_H
 #define IOVA_RUNS_H
 
+#include "arith.h"
 #include "span.h"
 
 #define IOVA_RUNS_CHILDREN 16u
-#define IOVA_RUNS_MAX	   0x7fffffffu /* runs this long and longer are kept as this */
-#define IOVA_RUNS_SHORT	   16u	       /* orders of which the masks, and so what they take from a span, fit 15 bits */
+#define IOVA_RUNS_MAX	   0x7fffffff /* runs this long and longer are kept as this */
+#define IOVA_RUNS_SHORT	   16u	      /* orders of which the masks, and so what they take from a span, fit 15 bits */
 
 struct iova_runs {
-	uint32_t run[IOVA_SPAN_ORDERS]; /* none is longer than that of the order before */
+	int32_t run[IOVA_SPAN_ORDERS]; /* none is longer than that of the order before */
 };
 
-/* Where the runs of one subtree are kept: of order k at run[k * step]. */
-struct iova_runs_column {
-	uint32_t *run;
-	size_t step;
-};
+_Static_assert(IOVA_SPAN_ORDERS % 4 == 0, "four at a time");
 
-static inline struct iova_runs_column iova_runs_column(uint32_t (*rows)[IOVA_RUNS_CHILDREN], unsigned slot)
+static inline int32_t iova_runs_clamp(uint64_t run)
 {
-	return (struct iova_runs_column){ &rows[0][slot], IOVA_RUNS_CHILDREN };
+	return run < IOVA_RUNS_MAX ? (int32_t)run : IOVA_RUNS_MAX;
 }
 
-static inline uint32_t iova_runs_clamp(uint64_t run)
+static inline int32_t iova_runs_longer(int32_t a, int32_t b)
 {
-	return run < IOVA_RUNS_MAX ? (uint32_t)run : IOVA_RUNS_MAX;
+	return a > b ? a : b;
 }
 
-static inline uint32_t iova_runs_of_span(struct iova_span span, unsigned order)
+static inline void iova_runs_of_span(struct iova_span span, struct iova_runs *runs)
 {
-	return iova_runs_clamp(iova_span_run(span, order));
-}
+	static const uint32_t mask[IOVA_SPAN_ORDERS] = { 0x0,	 0x1,	 0x3,	 0x7,	  0xf,	   0x1f,   0x3f,
+							 0x7f,	 0xff,	 0x1ff,	 0x3ff,	  0x7ff,   0xfff,  0x1fff,
+							 0x3fff, 0x7fff, 0xffff, 0x1ffff, 0x3ffff, 0x7ffff };
+	uint32_t pad = (uint32_t)(0 - span.start);
+	int32_t length = (int32_t)span.length;
 
-/* The longest of a row. In halves, and signed, so that a compiler compares several
- * at once. */
-static inline uint32_t iova_runs_longest(const uint32_t row[IOVA_RUNS_CHILDREN])
-{
-	const int32_t *run = (const int32_t *)row;
-	int32_t half[IOVA_RUNS_CHILDREN / 2], quarter[IOVA_RUNS_CHILDREN / 4], even, odd;
-
-	for (unsigned i = 0; i < IOVA_RUNS_CHILDREN / 2; i++)
-		half[i] = run[i] > run[i + IOVA_RUNS_CHILDREN / 2] ? run[i] : run[i + IOVA_RUNS_CHILDREN / 2];
-	for (unsigned i = 0; i < IOVA_RUNS_CHILDREN / 4; i++)
-		quarter[i] = half[i] > half[i + IOVA_RUNS_CHILDREN / 4] ? half[i] : half[i + IOVA_RUNS_CHILDREN / 4];
-	even = quarter[0] > quarter[2] ? quarter[0] : quarter[2];
-	odd = quarter[1] > quarter[3] ? quarter[1] : quarter[3];
-	return (uint32_t)(even > odd ? even : odd);
-}
-
-_Static_assert(IOVA_RUNS_CHILDREN == 16, "four quarters");
-
-/* Those of a node: of the first orders only. */
-static inline void iova_runs_of_rows(uint32_t (*rows)[IOVA_RUNS_CHILDREN], unsigned orders, struct iova_runs *runs)
-{
-	for (unsigned k = 0; k < orders; k++)
-		runs->run[k] = iova_runs_longest(rows[k]);
-}
-
-/* Is a run of the span's as long as the longest that is kept? */
-static inline bool iova_runs_has_longest(struct iova_runs_column column, unsigned orders, struct iova_span span)
-{
-	for (unsigned k = 0; k < orders; k++) {
-		uint32_t run = iova_runs_of_span(span, k);
-
-		if (!run)
-			return false;
-		if (run == column.run[k * column.step])
-			return true;
+	if (span.length < IOVA_RUNS_MAX) {
+		for (unsigned k = 0; k < IOVA_SPAN_ORDERS; k++)
+			runs->run[k] = iova_runs_longer(length - (int32_t)(pad & mask[k]), 0);
+		return;
 	}
-	return false;
+	for (unsigned k = 0; k < IOVA_SPAN_ORDERS; k++)
+		runs->run[k] = iova_runs_clamp(iova_span_run(span, k));
 }
 
-/* How many orders there are up to the last one of which runs has not what is kept. */
-static inline unsigned iova_runs_changed(struct iova_runs_column column, unsigned orders, const struct iova_runs *runs)
-{
-	unsigned changed = 0;
+#define IOVA_RUNS_ALL 0x1fu /* a bit for each four orders */
 
-	for (unsigned k = 0; k < orders; k++)
-		changed = runs->run[k] != column.run[k * column.step] ? k + 1 : changed;
-	return changed;
+/* Those of a node, of the fours only. */
+static inline void iova_runs_of_children(const struct iova_runs children[IOVA_RUNS_CHILDREN], unsigned fours,
+					 struct iova_runs *runs)
+{
+	for (; fours; fours &= fours - 1) {
+		unsigned k = 4 * iova_arith_trailing_zeros(fours);
+		int32_t even[4] = { 0, 0, 0, 0 }, odd[4] = { 0, 0, 0, 0 };
+
+		for (unsigned i = 0; i < IOVA_RUNS_CHILDREN; i += 2) {
+			for (unsigned j = 0; j < 4; j++)
+				even[j] = iova_runs_longer(even[j], children[i].run[k + j]);
+			for (unsigned j = 0; j < 4; j++)
+				odd[j] = iova_runs_longer(odd[j], children[i + 1].run[k + j]);
+		}
+		for (unsigned j = 0; j < 4; j++)
+			runs->run[k + j] = iova_runs_longer(even[j], odd[j]);
+	}
 }
 
-static inline void iova_runs_write(struct iova_runs_column column, unsigned orders, const struct iova_runs *runs)
+/* Is any of a span's runs, which are among those that are kept, the longest one? */
+static inline bool iova_runs_has_longest(const struct iova_runs *kept, const struct iova_runs *span)
 {
-	for (unsigned k = 0; k < orders; k++)
-		column.run[k * column.step] = runs->run[k];
+	int32_t longest = 0;
+
+	for (unsigned k = 0; k < IOVA_SPAN_ORDERS; k++)
+		longest |= (span->run[k] == kept->run[k]) & (span->run[k] != 0);
+	return longest;
 }
 
-/* The span is in the subtree now, or more of it: keeps what is longer than what is
- * kept. Returns how many orders there are up to the last such one. */
-static inline unsigned iova_runs_raise(struct iova_runs_column column, unsigned orders, struct iova_span span)
+/* Keeps what is longer than what is kept; false where nothing is. */
+static inline bool iova_runs_raise(struct iova_runs *kept, const struct iova_runs *runs)
 {
-	unsigned longer = 0;
+	int32_t longer = 0;
 
-	for (unsigned k = 0; k < orders; k++) {
-		uint32_t run = iova_runs_of_span(span, k);
-
-		if (!run) /* nor at any higher order */
-			break;
-		if (run <= column.run[k * column.step])
-			continue;
-		column.run[k * column.step] = run;
-		longer = k + 1;
+	for (unsigned k = 0; k < IOVA_SPAN_ORDERS; k++) {
+		longer |= runs->run[k] > kept->run[k];
+		kept->run[k] = iova_runs_longer(runs->run[k], kept->run[k]);
 	}
 	return longer;
 }
 
-/* The longest runs of spans no longer than a short says: many orders at a time, of
- * the first IOVA_RUNS_SHORT. */
+/* Keeps runs, of which none is longer than what was kept. Returns the fours in which one
+ * of those was the longest above, and is shorter now. */
+static inline unsigned iova_runs_lower(struct iova_runs *kept, const struct iova_runs *above,
+				       const struct iova_runs *runs)
+{
+	static const int32_t bit[IOVA_SPAN_ORDERS] = { 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8, 16, 16, 16, 16 };
+	int32_t lower = 0;
+
+	for (unsigned k = 0; k < IOVA_SPAN_ORDERS; k++) {
+		bool was_longest = (kept->run[k] == above->run[k]) & (runs->run[k] < kept->run[k]);
+
+		lower |= was_longest ? bit[k] : 0;
+		kept->run[k] = runs->run[k];
+	}
+	return (unsigned)lower;
+}
+
+static inline bool iova_runs_differ(const struct iova_runs *a, const struct iova_runs *b)
+{
+	int32_t differ = 0;
+
+	for (unsigned k = 0; k < IOVA_SPAN_ORDERS; k++)
+		differ |= a->run[k] ^ b->run[k];
+	return differ;
+}
+
+/* The longest runs of spans no longer than a short says, of the first IOVA_RUNS_SHORT
+ * orders. */
 struct iova_runs_short {
 	int16_t longest[IOVA_RUNS_SHORT]; /* below 0 where a span has no multiple of 2^order */
 };

@@ -5,7 +5,7 @@
 
 #include "port.h"
 
-#define IOVA_SPAN_ORDERS 19u /* runs are indexed from multiples of 2^0 to 2^18 */
+#define IOVA_SPAN_ORDERS 20u /* runs are indexed from multiples of 2^0 to 2^19 */
 
 /* Numbers are below 2^56, so that ends and sums of them never wrap. */
 struct iova_span {

@@ -9,7 +9,8 @@ void iova_spantree_init(struct iova_spantree *tree, unsigned orders, unsigned ex
 	*tree = (struct iova_spantree){ .orders = orders, .extras = extras };
 	memset(tree->near, 0xff, sizeof(tree->near)); /* above all */
 	iova_pool_init(&tree->leaves, sizeof(struct iova_spantree_leaf) + extras * LEAF * sizeof(uint64_t), LINE);
-	iova_pool_init(&tree->inners, sizeof(struct iova_spantree_inner) + orders * FANOUT * sizeof(uint32_t), LINE);
+	iova_pool_init(&tree->inners,
+		       sizeof(struct iova_spantree_inner) + (orders ? FANOUT * sizeof(struct iova_runs) : 0), LINE);
 }
 
 void iova_spantree_need(uint64_t spans, size_t *leaves, size_t *inners)
@@ -58,16 +59,16 @@ static void children_move(struct iova_spantree *tree, struct iova_spantree_inner
 {
 	memmove(&to->key[at], &from->key[first], count * sizeof(to->key[0]));
 	memmove(&to->child[at], &from->child[first], count * sizeof(to->child[0]));
-	for (unsigned k = 0; k < tree->orders; k++)
-		memmove(&to->run[k][at], &from->run[k][first], count * sizeof(to->run[0][0]));
+	if (tree->orders)
+		memmove(&to->runs[at], &from->runs[first], count * sizeof(to->runs[0]));
 }
 
 /* Makes count the number of children, which it is not above. */
 static void children_cut(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t count)
 {
 	inner->count = count;
-	for (unsigned k = 0; k < tree->orders; k++)
-		memset(&inner->run[k][count], 0, (FANOUT - count) * sizeof(inner->run[0][0]));
+	if (tree->orders)
+		memset(&inner->runs[count], 0, (FANOUT - count) * sizeof(inner->runs[0]));
 }
 
 /* Moves count spans; the arrays may overlap. */
@@ -90,9 +91,10 @@ static void root_raise(struct iova_spantree *tree, struct iova_spantree_path *pa
 	root->count = 1;
 	root->key[0] = key;
 	root->child[0] = tree->root;
-	memset(root->run, 0, tree->orders * sizeof(root->run[0]));
-	for (unsigned k = 0; k < tree->orders; k++)
-		root->run[k][0] = tree->top[k];
+	if (tree->orders) {
+		memset(root->runs, 0, FANOUT * sizeof(root->runs[0]));
+		root->runs[0] = tree->top;
+	}
 	path->node[tree->height] = root;
 	path->slot[tree->height] = 0;
 	tree->root = root;
@@ -110,14 +112,9 @@ static void inner_split(struct iova_spantree *tree, struct iova_spantree_path *p
 
 	inner_fetch(tree, left);
 	inner_fetch(tree, right);
-	memcpy(right->key, &left->key[half], half * sizeof(left->key[0]));
-	memcpy(right->child, &left->child[half], half * sizeof(left->child[0]));
-	for (unsigned k = 0; k < tree->orders; k++) {
-		memcpy(right->run[k], &left->run[k][half], half * sizeof(left->run[0][0]));
-		memset(&right->run[k][half], 0, half * sizeof(left->run[0][0]));
-		memset(&left->run[k][half], 0, half * sizeof(left->run[0][0]));
-	}
-	left->count = right->count = half;
+	children_move(tree, right, 0, left, half, half);
+	children_cut(tree, left, half);
+	children_cut(tree, right, half);
 	child_insert(tree, path, level + 1, right, right->key[0]);
 	if (path->slot[level] >= half) {
 		path->node[level] = right;

@@ -6,7 +6,7 @@
  * a run of this length on a multiple of 2^k" is then one descent.
  *
  *        inner          key: where each child's first span starts
- *      /   |   \        run[k][child]: the longest run of order k in it
+ *      /   |   \        runs: the longest of each order in each child
  *   leaf  leaf  leaf    spans in order, linked both ways
  *
  * Every node but the root is at least half full, so a number of spans has a
@@ -35,7 +35,7 @@ struct iova_spantree {
 	uint64_t spans, total;
 	uint64_t near[IOVA_SPAN_ORDERS]; /* where a search for the best fit begins, by length */
 	uint64_t steps;			 /* nodes and spans that searches looked at, for tests that count */
-	uint32_t top[IOVA_SPAN_ORDERS];	 /* the whole tree's longest runs */
+	struct iova_runs top;		 /* the whole tree's */
 	struct iova_pool leaves, inners;
 };
 

@@ -37,10 +37,22 @@ static uint64_t first_start(const void *node, unsigned level)
 		     : ((const struct iova_spantree_leaf *)node)->start[0];
 }
 
+static bool runs_wrong(const struct iova_runs *kept, const void *node, unsigned level)
+{
+	struct iova_runs runs;
+
+	if (level)
+		iova_runs_of_children(((const struct iova_spantree_inner *)node)->runs, IOVA_RUNS_ALL, &runs);
+	for (unsigned k = 0; k < ORDERS && !level; k++)
+		runs.run[k] = leaf_run(node, k);
+	return iova_runs_differ(kept, &runs);
+}
+
 /* level: of node, 0 for a leaf. Recursion goes no deeper than the height. */
 static void node_check(struct check *check, const void *node, unsigned level)
 {
 	const struct iova_spantree_inner *inner = node;
+	const struct iova_runs none = { { 0 } };
 	bool root = node == check->tree->root;
 
 	if (!level) {
@@ -60,16 +72,12 @@ static void node_check(struct check *check, const void *node, unsigned level)
 			return;
 		if (inner->key[slot] != first_start(child, level - 1))
 			check->wrong = "a key";
-		for (unsigned k = 0; k < check->tree->orders; k++)
-			if (inner->run[k][slot] !=
-			    (level > 1 ? iova_runs_longest(((const struct iova_spantree_inner *)child)->run[k])
-				       : leaf_run(child, k)))
-				check->wrong = "a subtree's longest run";
+		if (check->tree->orders && runs_wrong(&inner->runs[slot], child, level - 1))
+			check->wrong = "a subtree's longest run";
 	}
 	for (size_t slot = inner->count; slot < FANOUT; slot++)
-		for (unsigned k = 0; k < check->tree->orders; k++)
-			if (inner->run[k][slot])
-				check->wrong = "the run of a child that is none";
+		if (check->tree->orders && iova_runs_differ(&inner->runs[slot], &none))
+			check->wrong = "the run of a child that is none";
 }
 
 const char *iova_spantree_check(const struct iova_spantree *tree)
@@ -80,11 +88,8 @@ const char *iova_spantree_check(const struct iova_spantree *tree)
 	node_check(&check, tree->root, tree->height);
 	if (check.wrong)
 		return check.wrong;
-	for (unsigned k = 0; k < tree->orders; k++)
-		if (tree->top[k] !=
-		    (tree->height ? iova_runs_longest(((const struct iova_spantree_inner *)tree->root)->run[k])
-				  : leaf_run(tree->root, k)))
-			return "the tree's longest run";
+	if (tree->orders && runs_wrong(&tree->top, tree->root, tree->height))
+		return "the tree's longest run";
 	if (check.before->after)
 		return "the last leaf's link";
 	if (check.spans != tree->spans || check.total != tree->total)

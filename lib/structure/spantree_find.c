@@ -9,7 +9,7 @@ struct search {
 	const struct iova_span_query *query;
 	struct iova_spantree_path *path;
 	uint64_t lo, hi; /* where to look for spans that fit the query */
-	uint32_t run;	 /* what a subtree must hold */
+	int32_t run;	 /* what a subtree must hold */
 	/* Of the best fit: */
 	unsigned leaves; /* left to compare */
 	bool found;
@@ -104,16 +104,15 @@ static bool leaf_search(struct search *search)
 static unsigned next_child(const struct search *search, const struct iova_spantree_inner *inner, unsigned slot)
 {
 	const struct iova_span_query *query = search->query;
-	const uint32_t *run = inner->run[query->order];
 
 	if (query->pick == IOVA_SPAN_LOWEST) {
 		for (; slot < inner->count && inner->key[slot] <= search->hi; slot++)
-			if (run[slot] >= search->run)
+			if (inner->runs[slot].run[query->order] >= search->run)
 				return slot;
 		return FANOUT;
 	}
 	for (;; slot--) {
-		if (run[slot] >= search->run)
+		if (inner->runs[slot].run[query->order] >= search->run)
 			return slot;
 		if (!slot || inner->key[slot] <= search->lo)
 			return FANOUT;
@@ -184,7 +183,7 @@ static bool walk(struct search *search)
 struct least {
 	void *node; /* NULL where there is none */
 	unsigned level;
-	uint32_t run;
+	int32_t run;
 };
 
 /* Looks at every child on the way to edge, one of the bounds: between both ways
@@ -197,17 +196,17 @@ static void least_beside(struct search *search, uint64_t edge, struct least *lea
 
 	for (unsigned level = search->tree->height; level-- > 0;) {
 		struct iova_spantree_inner *inner = node;
-		const uint32_t *run = inner->run[query->order];
 		unsigned edge_slot = inner_slot(inner, edge);
 
 		search->tree->steps++;
 		for (unsigned slot = 0; slot < inner->count; slot++) {
 			uint64_t next = slot + 1 < inner->count ? inner->key[slot + 1] : end;
+			int32_t run = inner->runs[slot].run[query->order];
 
-			if (run[slot] < search->run || (least->node && run[slot] >= least->run))
+			if (run < search->run || (least->node && run >= least->run))
 				continue;
 			if (inner->key[slot] >= query->lo && next - 1 <= query->hi)
-				*least = (struct least){ inner->child[slot], level, run[slot] };
+				*least = (struct least){ inner->child[slot], level, run };
 		}
 		if (edge_slot + 1 < inner->count)
 			end = inner->key[edge_slot + 1];
@@ -226,13 +225,15 @@ static struct iova_spantree_leaf *least_sufficient(struct search *search)
 	iova_assert(least.node);
 	while (least.level) {
 		struct iova_spantree_inner *inner = least.node;
-		const uint32_t *run = inner->run[search->query->order];
 
 		search->tree->steps++;
 		least = (struct least){ NULL, least.level - 1, 0 };
-		for (unsigned slot = 0; slot < inner->count; slot++)
-			if (run[slot] >= search->run && (!least.node || run[slot] < least.run))
-				least = (struct least){ inner->child[slot], least.level, run[slot] };
+		for (unsigned slot = 0; slot < inner->count; slot++) {
+			int32_t run = inner->runs[slot].run[search->query->order];
+
+			if (run >= search->run && (!least.node || run < least.run))
+				least = (struct least){ inner->child[slot], least.level, run };
+		}
 	}
 	return least.node;
 }
@@ -276,7 +277,7 @@ bool iova_spantree_find(struct iova_spantree *tree, const struct iova_span_query
 	search.hi = query->hi;
 	search.run = iova_runs_clamp(query->length);
 	tree->steps++;
-	if (tree->top[query->order] < search.run)
+	if (tree->top.run[query->order] < search.run)
 		return false;
 	if (query->pick != IOVA_SPAN_BEST_FIT)
 		return walk(&search);

@@ -25,10 +25,10 @@ struct iova_spantree_inner {
 	size_t count;
 	uint64_t key[FANOUT]; /* the first start in child's subtree */
 	void *child[FANOUT];
-	_Alignas(LINE) uint32_t run[][FANOUT]; /* [order][child], orders rows; 0 from count on */
+	_Alignas(LINE) struct iova_runs runs[]; /* of each child, if the tree has orders; 0 from count on */
 };
 
-_Static_assert(FANOUT == IOVA_RUNS_CHILDREN, "a row is a row");
+_Static_assert(FANOUT == IOVA_RUNS_CHILDREN, "runs are those of children");
 
 static inline struct iova_span leaf_span(const struct iova_spantree_leaf *leaf, unsigned index)
 {
@@ -37,7 +37,7 @@ static inline struct iova_span leaf_span(const struct iova_spantree_leaf *leaf, 
 
 /* The longest run of a leaf. Spans are compared without a branch, two at a
  * time: which one is longest cannot be predicted. */
-static inline uint32_t leaf_run(const struct iova_spantree_leaf *leaf, unsigned order)
+static inline int32_t leaf_run(const struct iova_spantree_leaf *leaf, unsigned order)
 {
 	uint64_t mask = ((uint64_t)1 << order) - 1;
 	int64_t even = 0, odd = 0, run; /* below 0 where a span has no multiple of 2^order */

@@ -6,21 +6,21 @@
 #include "spantree_node.h"
 
 /* Those of the leaf, where level is 0, or of the path's node[level - 1]. */
-static struct iova_runs_column column_of(struct iova_spantree *tree, const struct iova_spantree_path *path,
-					 unsigned level)
+static struct iova_runs *runs_kept(struct iova_spantree *tree, const struct iova_spantree_path *path, unsigned level)
 {
-	if (level == tree->height)
-		return (struct iova_runs_column){ tree->top, 1 };
-	return iova_runs_column(path->node[level]->run, path->slot[level]);
+	return level == tree->height ? &tree->top : &path->node[level]->runs[path->slot[level]];
 }
 
 void iova_spantree_runs_rise(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span span)
 {
-	unsigned orders = tree->orders;
+	unsigned level = 0;
+	struct iova_runs runs;
 
-	/* What is not longer than another one in the leaf is not above it either. */
-	for (unsigned level = 0; orders && level <= tree->height; level++)
-		orders = iova_runs_raise(column_of(tree, path, level), orders, span);
+	if (!tree->orders)
+		return;
+	iova_runs_of_span(span, &runs);
+	while (iova_runs_raise(runs_kept(tree, path, level), &runs) && level < tree->height)
+		level++;
 }
 
 /* The longest runs of a leaf in which no span is longer than a short says. */
@@ -31,7 +31,7 @@ static void leaf_runs_short(const struct iova_spantree_leaf *leaf, struct iova_r
 	for (size_t i = 0; i < leaf->count; i++)
 		iova_runs_short_add(&found, leaf->start[i], leaf->length[i]);
 	for (unsigned k = 0; k < IOVA_RUNS_SHORT; k++)
-		runs->run[k] = (uint32_t)found.longest[k];
+		runs->run[k] = found.longest[k];
 	for (unsigned k = IOVA_RUNS_SHORT; k < ORDERS; k++)
 		runs->run[k] = runs->run[k - 1] ? leaf_run(leaf, k) : 0;
 }
@@ -51,8 +51,8 @@ static void leaf_runs_long(const struct iova_spantree_leaf *leaf, struct iova_ru
 		}
 		second = shorter > second ? shorter : second;
 	}
+	iova_runs_of_span(leaf_span(leaf, at), runs);
 	for (unsigned k = 0; k < ORDERS; k++) {
-		runs->run[k] = iova_runs_of_span(leaf_span(leaf, at), k);
 		if (runs->run[k] < iova_runs_clamp(second))
 			runs->run[k] = leaf_run(leaf, k);
 	}
@@ -70,39 +70,38 @@ static void leaf_runs(const struct iova_spantree_leaf *leaf, struct iova_runs *r
 		leaf_runs_long(leaf, runs);
 }
 
-/* Which orders change cannot be predicted: to write all of them takes less than to
- * find it out. */
 void iova_spantree_runs_fall(struct iova_spantree *tree, const struct iova_spantree_path *path, struct iova_span was)
 {
-	struct iova_runs_column column = column_of(tree, path, 0);
-	unsigned orders = tree->orders;
-	struct iova_runs runs;
+	struct iova_runs *kept = runs_kept(tree, path, 0), *above, runs;
+	unsigned lower;
 
-	if (!iova_runs_has_longest(column, orders, was))
+	if (!tree->orders)
+		return;
+	iova_runs_of_span(was, &runs);
+	if (!iova_runs_has_longest(kept, &runs))
 		return;
 	leaf_runs(path->leaf, &runs);
-	orders = iova_runs_changed(column, orders, &runs);
-	for (unsigned level = 0; orders; level++) {
-		iova_runs_write(column, orders, &runs);
-		if (level == tree->height)
+	for (unsigned level = 0; level < tree->height; level++) {
+		above = runs_kept(tree, path, level + 1);
+		lower = iova_runs_lower(kept, above, &runs);
+		if (!lower)
 			return;
-		column = column_of(tree, path, level + 1);
-		iova_runs_of_rows(path->node[level]->run, orders, &runs);
-		orders = iova_runs_changed(column, orders, &runs);
+		runs = *above;
+		iova_runs_of_children(path->node[level]->runs, lower, &runs);
+		kept = above;
 	}
+	*kept = runs;
 }
 
 void iova_spantree_runs_rederive(struct iova_spantree *tree, struct iova_spantree_inner *inner, unsigned slot,
 				 unsigned level)
 {
 	struct iova_spantree_inner *child = inner->child[slot];
-	struct iova_runs runs;
 
 	if (!tree->orders)
 		return;
 	if (level)
-		iova_runs_of_rows(child->run, ORDERS, &runs);
+		iova_runs_of_children(child->runs, IOVA_RUNS_ALL, &inner->runs[slot]);
 	else
-		leaf_runs(inner->child[slot], &runs);
-	iova_runs_write(iova_runs_column(inner->run, slot), ORDERS, &runs);
+		leaf_runs(inner->child[slot], &inner->runs[slot]);
 }

@@ -183,8 +183,8 @@ static uint64_t clipped_length(const struct oracle_gap *gap, const struct oracle
  * the window. Only for what is compared: a length and a power-of-two align. */
 static bool best_is_exact(const struct oracle *o, const struct oracle_request *r, size_t gaps)
 {
-	return gaps <= (o->engine == IOVA_ENGINE_BITMAP ? 64 : 900) && !r->guard && !r->phase && !r->boundary && !(r->align & (r->align - 1)) &&
-	       r->align <= UINT64_C(1) << 18;
+	return gaps <= (o->engine == IOVA_ENGINE_BITMAP ? 64 : 900) && !r->guard && !r->phase && !r->boundary &&
+	       !(r->align & (r->align - 1)) && r->align <= UINT64_C(1) << 18;
 }
 
 static const char *judge_best(const struct oracle *o, const struct oracle_request *r, uint64_t start)

@@ -59,6 +59,7 @@ static void leaves(void **state)
 	setup(&f);
 	iova_bitmap_descend(&f.bitmap, FIRST, &f.path);
 	f.path.leaf->bits[0] |= 1;
+	f.path.leaf->free |= 1;
 	seen(&f, "a bit outside");
 	setup(&f);
 	assert_true(iova_bitmap_give(&f.bitmap, (struct iova_span){ FIRST + NUMBERS - 1, 1 }));
@@ -75,7 +76,15 @@ static void leaves(void **state)
 	seen(&f, "a block outside");
 	setup(&f);
 	memset(f.path.leaf->bits, 0xff, sizeof(f.path.leaf->bits));
+	f.path.leaf->free = ALL;
+	f.path.leaf->taken = 0;
 	seen(&f, "a leaf that is wholly free");
+	setup(&f);
+	f.path.leaf->free ^= 4;
+	seen(&f, "in which words something is");
+	setup(&f);
+	f.path.leaf->taken ^= 0x8000;
+	seen(&f, "in which words something is");
 }
 
 static void nodes(void **state)
@@ -102,11 +111,11 @@ static void runs(void **state)
 	for (unsigned level = 0; level < 2; level++)
 		for (unsigned k = 0; k < ORDERS; k += 6) {
 			setup(&f);
-			f.path.node[level]->run[k][f.path.slot[level]] ^= 1;
+			f.path.node[level]->runs[f.path.slot[level]].run[k] ^= 1;
 			seen(&f, "the longest runs");
 		}
 	setup(&f);
-	f.bitmap.top[18]++;
+	f.bitmap.top.run[18]++;
 	seen(&f, "the bitmap's longest run");
 }
 

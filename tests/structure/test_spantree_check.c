@@ -117,18 +117,18 @@ static void keys_and_runs(void **state)
 	for (unsigned level = 0; level < 2; level++)
 		for (unsigned k = 0; k < ORDERS; k += 6) {
 			setup(&f, SPANS);
-			f.path.node[level]->run[k][f.path.slot[level]] ^= 1;
+			f.path.node[level]->runs[f.path.slot[level]].run[k] ^= 1;
 			seen(&f, "a subtree's longest run");
 		}
 	setup(&f, SPANS);
 	assert_in_range(f.path.node[0]->count, 1, FANOUT - 1);
-	f.path.node[0]->run[3][FANOUT - 1] = 1;
+	f.path.node[0]->runs[FANOUT - 1].run[3] = 1;
 	seen(&f, "the run of a child that is none");
 	setup(&f, SPANS);
-	f.tree.top[18]++;
+	f.tree.top.run[18]++;
 	seen(&f, "the tree's longest run");
 	setup(&f, 1);
-	f.tree.top[0]++;
+	f.tree.top.run[0]++;
 	seen(&f, "the tree's longest run");
 }
 
