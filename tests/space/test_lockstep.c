@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
  * Random calls on the library and on the oracle, IOVA_TEST_OPS of them, in
- * episodes: each a space of another shape. IOVA_TEST_SEED repeats a run;
- * IOVA_TEST_EPISODE starts at the episode that failed.
+ * episodes: each a space of another shape; then a tenth as many on both engines
+ * beside the oracle. IOVA_TEST_SEED repeats a run; IOVA_TEST_EPISODE starts at the
+ * episode that failed.
  */
 #include <inttypes.h>
 
@@ -23,11 +24,11 @@ static void report(const struct lockstep *l, uint64_t episode, uint64_t op, cons
 	fail_msg("episode %" PRIu64 ", call %" PRIu64 "%s: %s: %s", episode, op, when, l->call, wrong);
 }
 
-static void run_episode(uint64_t seed, uint64_t episode, uint64_t ops)
+static void run_episode(lockstep_open_fn open, uint64_t seed, uint64_t episode, uint64_t ops)
 {
 	struct test_random random = { seed + episode * UINT64_C(0x9e3779b97f4a7c15) };
 	struct lockstep l;
-	const char *wrong = lockstep_open(&l, choose, &random);
+	const char *wrong = open(&l, choose, &random);
 
 	if (wrong)
 		report(&l, episode, 0, "", wrong);
@@ -41,33 +42,47 @@ static void run_episode(uint64_t seed, uint64_t episode, uint64_t ops)
 		if (wrong)
 			report(&l, episode, op, ", compared", wrong);
 	}
+	wrong = lockstep_restored(&l);
+	if (wrong)
+		report(&l, episode, ops, ", saved", wrong);
 	wrong = lockstep_close(&l);
 	if (wrong)
 		report(&l, episode, ops, ", destroyed", wrong);
 }
 
-static void random_calls_in_lockstep(void **state)
+/* So many calls; a short run sees as many shapes as a long one. */
+static void run(lockstep_open_fn open, uint64_t ops)
 {
-	uint64_t ops = test_env("IOVA_TEST_OPS", 10000000), seed = test_seed();
-	uint64_t episode = test_env("IOVA_TEST_EPISODE", 0), left = ops;
+	uint64_t seed = test_seed(), episode = test_env("IOVA_TEST_EPISODE", 0), left = ops;
 
-	(void)state;
-	/* A short run sees as many shapes as a long one. */
 	for (; left; episode++) {
 		uint64_t now = ops / 50 < EPISODE ? ops / 50 + 1 : EPISODE;
 
 		if (now > left)
 			now = left;
-		run_episode(seed, episode, now);
+		run_episode(open, seed, episode, now);
 		left -= now;
 	}
 	printf("%" PRIu64 " calls in %" PRIu64 " episodes\n", ops, episode);
+}
+
+static void random_calls_in_lockstep(void **state)
+{
+	(void)state;
+	run(lockstep_open, test_env("IOVA_TEST_OPS", 10000000));
+}
+
+static void random_calls_on_both_engines(void **state)
+{
+	(void)state;
+	run(lockstep_open_both, test_env("IOVA_TEST_OPS", 10000000) / 10);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_calls_in_lockstep),
+		cmocka_unit_test(random_calls_on_both_engines),
 	};
 
 	return SUITE_RUN("lockstep", tests);
