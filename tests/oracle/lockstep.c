@@ -200,6 +200,13 @@ static void choose_wide_shape(struct lockstep *l)
 		l->most_live = 1500;
 }
 
+static void choose_engines(struct lockstep *l)
+{
+	l->config.engine = once_in(l, 2) ? IOVA_ENGINE_RBTREE : IOVA_ENGINE_BITMAP;
+	if (once_in(l, 2))
+		choose_wide_shape(l);
+}
+
 static const char *open_space(struct lockstep *l, uint32_t engine, struct lockstep_side *side)
 {
 	struct iova_space_config config = l->config;
@@ -225,17 +232,14 @@ static const char *open_space(struct lockstep *l, uint32_t engine, struct lockst
 }
 static const char *open_lockstep(struct lockstep *l, lockstep_choose_fn choose, void *ctx, bool both)
 {
-	static const uint32_t other[] = {
-		[IOVA_ENGINE_RBTREE] = IOVA_ENGINE_BITMAP, [IOVA_ENGINE_BITMAP] = IOVA_ENGINE_RBTREE
-	};
 	const char *wrong;
 
 	memset(l, 0, sizeof(*l));
 	l->choose = choose;
 	l->ctx = ctx;
 	choose_shape(l);
-	if (both && once_in(l, 2))
-		choose_wide_shape(l);
+	if (both)
+		choose_engines(l);
 	l->placed = once_in(l, 6);
 	oracle_init(&l->model, &l->config);
 	snprintf(l->call, sizeof(l->call), "open");
@@ -243,7 +247,7 @@ static const char *open_lockstep(struct lockstep *l, lockstep_choose_fn choose, 
 		test_memory_init(&l->side[i].memory);
 	wrong = open_space(l, l->config.engine, &l->side[0]);
 	if (!wrong && both)
-		wrong = open_space(l, other[l->config.engine], &l->side[1]);
+		wrong = open_space(l, lockstep_other_engine(l), &l->side[1]);
 	l->space = l->side[0].space;
 	l->twin = l->side[1].space;
 	return wrong;

@@ -38,7 +38,7 @@ typedef const char *(*lockstep_open_fn)(struct lockstep *l, lockstep_choose_fn c
 
 /* A space of a shape that is chosen, and the model beside it. */
 const char *lockstep_open(struct lockstep *l, lockstep_choose_fn choose, void *ctx);
-/* The same, and a space of the other engine beside them. */
+/* The same on an engine that is chosen, and a space of the other one beside them. */
 const char *lockstep_open_both(struct lockstep *l, lockstep_choose_fn choose, void *ctx);
 /* One call on all of them; NULL or what differs. Where the contract leaves the other
  * engine a choice, it is then given the range that the first one chose. */
@@ -52,5 +52,10 @@ const char *lockstep_restored(struct lockstep *l);
 const char *lockstep_close(struct lockstep *l);
 /* The configuration in words. */
 void lockstep_print(const struct lockstep *l);
+
+static inline uint32_t lockstep_other_engine(const struct lockstep *l)
+{
+	return l->config.engine == IOVA_ENGINE_RBTREE ? IOVA_ENGINE_BITMAP : IOVA_ENGINE_RBTREE;
+}
 
 #endif

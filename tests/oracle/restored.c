@@ -82,8 +82,7 @@ const char *lockstep_restored(struct lockstep *l)
 	if (!wrong)
 		wrong = restore(l, l->config.engine, &saved, &before);
 	if (!wrong && l->twin)
-		wrong = restore(l, l->config.engine == IOVA_ENGINE_RBTREE ? IOVA_ENGINE_BITMAP : IOVA_ENGINE_RBTREE,
-				&saved, &before);
+		wrong = restore(l, lockstep_other_engine(l), &saved, &before);
 	test_text_free(&saved);
 	test_text_free(&twin_saved);
 	test_text_free(&before);
