@@ -305,7 +305,7 @@ static void runs_fall(struct iova_bitmap *bitmap, uint64_t number)
 		if (!lower)
 			return;
 		runs = *above;
-		iova_runs_of_children(path->node[level]->runs, lower, &runs);
+		iova_runs_of_children(path->node[level]->runs, FANOUT, lower, &runs);
 		kept = above;
 	}
 	*kept = runs;

@@ -68,8 +68,8 @@ static void node_check(struct check *check, struct iova_bitmap_inner *node, unsi
 			check->before = free;
 		} else if (level) {
 			node_check(check, node->child[slot], level - 1, start, path);
-			iova_runs_of_children(((struct iova_bitmap_inner *)node->child[slot])->runs, IOVA_RUNS_ALL,
-					      &runs);
+			iova_runs_of_children(((struct iova_bitmap_inner *)node->child[slot])->runs, FANOUT,
+					      IOVA_RUNS_ALL, &runs);
 		} else {
 			leaf_check(check, node->child[slot], start);
 		}
@@ -85,7 +85,7 @@ const char *iova_bitmap_check(const struct iova_bitmap *bitmap)
 	const char *pool;
 
 	node_check(&check, bitmap->root, bitmap->levels - 1, bitmap->base, &path);
-	iova_runs_of_children(bitmap->root->runs, IOVA_RUNS_ALL, &runs);
+	iova_runs_of_children(bitmap->root->runs, FANOUT, IOVA_RUNS_ALL, &runs);
 	wrong(&check, iova_runs_differ(&bitmap->top, &runs), "the bitmap's longest run");
 	if (check.wrong)
 		return check.wrong;

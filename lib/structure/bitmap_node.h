@@ -7,7 +7,7 @@
 
 #define LEAF   IOVA_BITMAP_LEAF
 #define WORDS  (LEAF / 64)
-#define FANOUT IOVA_RUNS_CHILDREN
+#define FANOUT 16u
 #define ORDERS IOVA_SPAN_ORDERS
 #define ALL    0xffffu /* children */
 

@@ -13,9 +13,8 @@
 #include "arith.h"
 #include "span.h"
 
-#define IOVA_RUNS_CHILDREN 16u
-#define IOVA_RUNS_MAX	   0x7fffffff /* runs this long and longer are kept as this */
-#define IOVA_RUNS_SHORT	   16u	      /* orders of which the masks, and so what they take from a span, fit 15 bits */
+#define IOVA_RUNS_MAX	0x7fffffff /* runs this long and longer are kept as this */
+#define IOVA_RUNS_SHORT 16u	   /* orders of which the masks, and so what they take from a span, fit 15 bits */
 
 struct iova_runs {
 	int32_t run[IOVA_SPAN_ORDERS]; /* none is longer than that of the order before */
@@ -52,15 +51,18 @@ static inline void iova_runs_of_span(struct iova_span span, struct iova_runs *ru
 
 #define IOVA_RUNS_ALL 0x1fu /* a bit for each four orders */
 
-/* Those of a node, of the fours only. */
-static inline void iova_runs_of_children(const struct iova_runs children[IOVA_RUNS_CHILDREN], unsigned fours,
+/* Those of a node with so many children, of the fours only.
+ * pre: count > 0. */
+static inline void iova_runs_of_children(const struct iova_runs *children, size_t count, unsigned fours,
 					 struct iova_runs *runs)
 {
 	for (; fours; fours &= fours - 1) {
 		unsigned k = 4 * iova_arith_trailing_zeros(fours);
-		int32_t even[4] = { 0, 0, 0, 0 }, odd[4] = { 0, 0, 0, 0 };
+		int32_t even[4], odd[4];
 
-		for (unsigned i = 0; i < IOVA_RUNS_CHILDREN; i += 2) {
+		for (unsigned j = 0; j < 4; j++)
+			even[j] = odd[j] = children[0].run[k + j];
+		for (size_t i = count & 1; i < count; i += 2) {
 			for (unsigned j = 0; j < 4; j++)
 				even[j] = iova_runs_longer(even[j], children[i].run[k + j]);
 			for (unsigned j = 0; j < 4; j++)

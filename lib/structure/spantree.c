@@ -63,14 +63,6 @@ static void children_move(struct iova_spantree *tree, struct iova_spantree_inner
 		memmove(&to->runs[at], &from->runs[first], count * sizeof(to->runs[0]));
 }
 
-/* Makes count the number of children, which it is not above. */
-static void children_cut(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t count)
-{
-	inner->count = count;
-	if (tree->orders)
-		memset(&inner->runs[count], 0, (FANOUT - count) * sizeof(inner->runs[0]));
-}
-
 /* Moves count spans; the arrays may overlap. */
 static void spans_move(struct iova_spantree *tree, struct iova_spantree_leaf *to, size_t at,
 		       const struct iova_spantree_leaf *from, size_t first, size_t count)
@@ -91,10 +83,8 @@ static void root_raise(struct iova_spantree *tree, struct iova_spantree_path *pa
 	root->count = 1;
 	root->key[0] = key;
 	root->child[0] = tree->root;
-	if (tree->orders) {
-		memset(root->runs, 0, FANOUT * sizeof(root->runs[0]));
+	if (tree->orders)
 		root->runs[0] = tree->top;
-	}
 	path->node[tree->height] = root;
 	path->slot[tree->height] = 0;
 	tree->root = root;
@@ -113,8 +103,7 @@ static void inner_split(struct iova_spantree *tree, struct iova_spantree_path *p
 	inner_fetch(tree, left);
 	inner_fetch(tree, right);
 	children_move(tree, right, 0, left, half, half);
-	children_cut(tree, left, half);
-	children_cut(tree, right, half);
+	left->count = right->count = half;
 	child_insert(tree, path, level + 1, right, right->key[0]);
 	if (path->slot[level] >= half) {
 		path->node[level] = right;
@@ -316,7 +305,7 @@ void iova_spantree_replace(struct iova_spantree *tree, struct iova_spantree_path
 static void child_remove(struct iova_spantree *tree, struct iova_spantree_inner *inner, size_t slot)
 {
 	children_move(tree, inner, slot, inner, slot + 1, inner->count - slot - 1);
-	children_cut(tree, inner, inner->count - 1);
+	inner->count--;
 }
 
 /* Evens out two neighbouring inner nodes; true where left took all. */
@@ -337,8 +326,8 @@ static bool inners_even(struct iova_spantree *tree, struct iova_spantree_inner *
 		children_move(tree, left, left->count, right, 0, half - left->count);
 		children_move(tree, right, 0, right, half - left->count, both - half);
 	}
-	children_cut(tree, left, half);
-	children_cut(tree, right, both - half);
+	left->count = half;
+	right->count = both - half;
 	return false;
 }
 

@@ -25,10 +25,8 @@ struct iova_spantree_inner {
 	size_t count;
 	uint64_t key[FANOUT]; /* the first start in child's subtree */
 	void *child[FANOUT];
-	_Alignas(LINE) struct iova_runs runs[]; /* of each child, if the tree has orders; 0 from count on */
+	_Alignas(LINE) struct iova_runs runs[]; /* of each child, if the tree has orders */
 };
-
-_Static_assert(FANOUT == IOVA_RUNS_CHILDREN, "runs are those of children");
 
 static inline struct iova_span leaf_span(const struct iova_spantree_leaf *leaf, unsigned index)
 {

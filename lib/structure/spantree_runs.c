@@ -87,7 +87,7 @@ void iova_spantree_runs_fall(struct iova_spantree *tree, const struct iova_spant
 		if (!lower)
 			return;
 		runs = *above;
-		iova_runs_of_children(path->node[level]->runs, lower, &runs);
+		iova_runs_of_children(path->node[level]->runs, path->node[level]->count, lower, &runs);
 		kept = above;
 	}
 	*kept = runs;
@@ -101,7 +101,7 @@ void iova_spantree_runs_rederive(struct iova_spantree *tree, struct iova_spantre
 	if (!tree->orders)
 		return;
 	if (level)
-		iova_runs_of_children(child->runs, IOVA_RUNS_ALL, &inner->runs[slot]);
+		iova_runs_of_children(child->runs, child->count, IOVA_RUNS_ALL, &inner->runs[slot]);
 	else
 		leaf_runs(inner->child[slot], &inner->runs[slot]);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "twin.h"
+
 #define UNTOUCHED UINT64_C(0x5eed5eed5eed5eed)
 #define OWNERS	  4
 #define BATCH	  8
@@ -171,9 +173,7 @@ static void choose_shape(struct lockstep *l)
 	unsigned shift = shifts[pick(l, 8)];
 	struct iova_extent aperture = some_aperture(l, shift);
 
-	test_memory_init(&l->memory);
-	l->hooks = &l->memory;
-	l->config = test_config(aperture.start, aperture.last, some_flags(l), &l->memory);
+	l->config = test_config(aperture.start, aperture.last, some_flags(l), NULL);
 	l->config.granule = shift == 12 && once_in(l, 2) ? 0 : UINT64_C(1) << shift;
 	l->config.placement = once_in(l, 4) ? pick(l, 5) : pick(l, 3);
 	if (once_in(l, 2)) {
@@ -187,50 +187,98 @@ static void choose_shape(struct lockstep *l)
 	l->pressure = 8;
 }
 
-const char *lockstep_open(struct lockstep *l, lockstep_choose_fn choose, void *ctx)
+/* For two engines: apertures of 2^8 to 2^36 granules, of which a bitmap makes many
+ * blocks, and more live ranges than one node has room for. */
+static void choose_wide_shape(struct lockstep *l)
 {
+	uint64_t granule = l->config.granule ? l->config.granule : PAGE, granules = UINT64_C(1) << (8 + pick(l, 29));
+	uint64_t most = UINT64_MAX / granule, below = granules - 1 < most ? granules - 1 : most;
+
+	l->config.aperture.start = once_in(l, 2) ? 0 : (most - below) * granule;
+	l->config.aperture.last = l->config.aperture.start + below * granule + (granule - 1);
+	if (once_in(l, 4))
+		l->most_live = 1500;
+}
+
+static void choose_engines(struct lockstep *l)
+{
+	l->config.engine = once_in(l, 2) ? IOVA_ENGINE_RBTREE : IOVA_ENGINE_BITMAP;
+	if (once_in(l, 2))
+		choose_wide_shape(l);
+}
+
+static const char *open_space(struct lockstep *l, uint32_t engine, struct lockstep_side *side)
+{
+	struct iova_space_config config = l->config;
 	size_t bytes;
 	int rc;
+
+	config.engine = engine;
+	config.memory = l->placed ? NULL : &side->memory.hooks;
+	if (!l->placed) {
+		rc = iova_space_create(&config, &side->space);
+		if (!rc && (config.flags & IOVA_SPACE_ATOMIC))
+			rc = iova_space_prefill(side->space, l->most_live);
+		return rc ? "a good configuration was refused" : NULL;
+	}
+	rc = iova_space_bytes(&config, l->most_live, l->most_resv, &bytes);
+	if (rc)
+		return "iova_space_bytes refused a good configuration";
+	side->buffer = malloc(bytes);
+	if (!side->buffer)
+		abort();
+	rc = iova_space_place(&config, l->most_live, l->most_resv, side->buffer, bytes, &side->space);
+	return rc ? "iova_space_place refused a good configuration" : NULL;
+}
+static const char *open_lockstep(struct lockstep *l, lockstep_choose_fn choose, void *ctx, bool both)
+{
+	const char *wrong;
 
 	memset(l, 0, sizeof(*l));
 	l->choose = choose;
 	l->ctx = ctx;
 	choose_shape(l);
+	if (both)
+		choose_engines(l);
+	l->placed = once_in(l, 6);
 	oracle_init(&l->model, &l->config);
 	snprintf(l->call, sizeof(l->call), "open");
-	if (!once_in(l, 6)) {
-		rc = iova_space_create(&l->config, &l->space);
-		if (!rc && (l->config.flags & IOVA_SPACE_ATOMIC))
-			rc = iova_space_prefill(l->space, l->most_live);
-		return rc ? "a good configuration was refused" : NULL;
-	}
-	l->config.memory = NULL;
-	l->hooks = NULL;
-	rc = iova_space_bytes(&l->config, l->most_live, l->most_resv, &bytes);
-	if (rc)
-		return "iova_space_bytes refused a good configuration";
-	l->buffer = malloc(bytes);
-	if (!l->buffer)
-		abort();
-	rc = iova_space_place(&l->config, l->most_live, l->most_resv, l->buffer, bytes, &l->space);
-	return rc ? "iova_space_place refused a good configuration" : NULL;
+	for (unsigned i = 0; i < 2; i++)
+		test_memory_init(&l->side[i].memory);
+	wrong = open_space(l, l->config.engine, &l->side[0]);
+	if (!wrong && both)
+		wrong = open_space(l, lockstep_other_engine(l), &l->side[1]);
+	l->space = l->side[0].space;
+	l->twin = l->side[1].space;
+	return wrong;
+}
+
+const char *lockstep_open(struct lockstep *l, lockstep_choose_fn choose, void *ctx)
+{
+	return open_lockstep(l, choose, ctx, false);
+}
+
+const char *lockstep_open_both(struct lockstep *l, lockstep_choose_fn choose, void *ctx)
+{
+	return open_lockstep(l, choose, ctx, true);
 }
 
 void lockstep_print(const struct lockstep *l)
 {
-	printf("aperture 0x%" PRIx64 "-0x%" PRIx64 " granule %" PRIu64
+	printf("%saperture 0x%" PRIx64 "-0x%" PRIx64 " granule %" PRIu64
 	       " flags %u placement %u live <= %zu resv <= %zu%s\n",
-	       l->config.aperture.start, l->config.aperture.last, l->config.granule, l->config.flags,
-	       l->config.placement, l->most_live, l->most_resv, l->buffer ? " placed" : "");
+	       l->twin ? "both engines, " : "", l->config.aperture.start, l->config.aperture.last, l->config.granule,
+	       l->config.flags, l->config.placement, l->most_live, l->most_resv, l->placed ? " placed" : "");
 }
 
-static const char *metadata(struct lockstep *l)
+static const char *metadata(const struct lockstep *l, const struct lockstep_side *side)
 {
 	struct iova_stats s = { .struct_size = sizeof(s) };
 
-	if (!l->hooks || iova_stats_get(l->space, &s))
+	if (l->placed || iova_stats_get(side->space, &s))
 		return NULL;
-	return s.metadata_bytes == atomic_load(&l->hooks->bytes) ? NULL : "metadata_bytes is not what the hooks gave";
+	return s.metadata_bytes == atomic_load(&side->memory.bytes) ? NULL
+								    : "metadata_bytes is not what the hooks gave";
 }
 
 const char *lockstep_compare(struct lockstep *l)
@@ -238,7 +286,11 @@ const char *lockstep_compare(struct lockstep *l)
 	const char *wrong = oracle_compare(&l->model, l->space);
 
 	if (!wrong)
-		wrong = metadata(l);
+		wrong = metadata(l, &l->side[0]);
+	if (!wrong && l->twin)
+		wrong = oracle_compare_layout(&l->model, l->twin);
+	if (!wrong && l->twin)
+		wrong = metadata(l, &l->side[1]);
 	l->wrong = wrong;
 	return wrong;
 }
@@ -247,13 +299,18 @@ const char *lockstep_close(struct lockstep *l)
 {
 	const char *wrong = NULL;
 
-	iova_space_destroy(l->space);
-	if (!test_memory_clean(&l->memory))
-		wrong = "destroy leaked memory or gave back what it had not";
+	for (unsigned i = 0; i < 2; i++) {
+		iova_space_destroy(l->side[i].space);
+		if (!test_memory_clean(&l->side[i].memory))
+			wrong = "destroy leaked memory or gave back what it had not";
+		free(l->side[i].buffer);
+	}
 	oracle_destroy(&l->model);
-	free(l->buffer);
 	return wrong;
 }
+
+/* The same call on the other engine, which must return the same. */
+#define ON_TWIN(l, rc, call) ((l)->twin ? twin_returns(call, rc) : NULL)
 
 #define CALLED(l, ...) snprintf((l)->call, sizeof((l)->call), __VA_ARGS__)
 
@@ -261,6 +318,7 @@ static const char *step_alloc(struct lockstep *l)
 {
 	uint64_t length = some_length(l), align = once_in(l, 2) ? 0 : some_power(l), limit = some_limit(l);
 	uint64_t iova = UNTOUCHED;
+	const char *wrong;
 	int rc;
 
 	if (once_in(l, 64))
@@ -270,7 +328,8 @@ static const char *step_alloc(struct lockstep *l)
 	       iova);
 	if (rc && iova != UNTOUCHED)
 		return "an error wrote an out-parameter";
-	return oracle_alloc(&l->model, length, align, limit, rc, iova);
+	wrong = oracle_alloc(&l->model, length, align, limit, rc, iova);
+	return wrong ? wrong : twin_alloc(l, length, align, limit, rc, iova);
 }
 
 static void some_geometry(struct lockstep *l, struct iova_constraints *c)
@@ -339,11 +398,13 @@ static const char *step_constrained(struct lockstep *l)
 	struct iova_constraints c = some_constraints(l);
 	uint64_t iova = UNTOUCHED;
 	int rc = iova_alloc_constrained(l->space, &c, &iova);
+	const char *wrong;
 
 	called_constrained(l, "constrained", &c, rc);
 	if (rc && iova != UNTOUCHED)
 		return "an error wrote an out-parameter";
-	return oracle_alloc_constrained(&l->model, &c, rc, iova);
+	wrong = oracle_alloc_constrained(&l->model, &c, rc, iova);
+	return wrong ? wrong : twin_constrained(l, &c, rc, iova);
 }
 
 static const char *step_explain(struct lockstep *l)
@@ -360,20 +421,24 @@ static const char *step_explain(struct lockstep *l)
 	called_constrained(l, "explain", &c, rc);
 	if (!silent && !said)
 		return "explain explained nothing";
-	return rc == v.error || rc == v.other ? NULL : "explain returns what the allocation would not";
+	if (rc != v.error && rc != v.other)
+		return "explain returns what the allocation would not";
+	return ON_TWIN(l, rc, iova_explain(l->twin, &c, NULL, NULL));
 }
 
 static const char *step_alloc_at(struct lockstep *l)
 {
 	uint64_t iova = near_iova(l), length = some_length(l);
 	void *cookie = NULL;
+	const char *wrong;
 	int rc;
 
 	if (((l->config.flags & IOVA_SPACE_TRACKED) && once_in(l, 2)) || once_in(l, 64))
 		cookie = &owner_of[pick(l, OWNERS)];
 	rc = iova_alloc_at(l->space, iova, length, cookie);
 	CALLED(l, "alloc_at(0x%" PRIx64 ", 0x%" PRIx64 ", %d) = %d", iova, length, cookie != NULL, rc);
-	return oracle_alloc_at(&l->model, iova, length, cookie, rc);
+	wrong = oracle_alloc_at(&l->model, iova, length, cookie, rc);
+	return wrong ? wrong : ON_TWIN(l, rc, iova_alloc_at(l->twin, iova, length, cookie));
 }
 
 static const char *step_batch(struct lockstep *l)
@@ -381,6 +446,7 @@ static const char *step_batch(struct lockstep *l)
 	size_t count = pick(l, BATCH + 1), room = l->most_live - l->model.lives;
 	uint64_t length = some_length(l), align = once_in(l, 2) ? 0 : some_power(l), limit = some_limit(l);
 	uint64_t iovas[BATCH + 1];
+	const char *wrong;
 	int rc;
 
 	if (count > room)
@@ -390,26 +456,30 @@ static const char *step_batch(struct lockstep *l)
 	CALLED(l, "batch(0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ", %zu) = %d", length, align, limit, count, rc);
 	if (iovas[count] != UNTOUCHED)
 		return "a batch wrote behind its array";
-	return oracle_alloc_batch(&l->model, length, align, limit, iovas, count, rc);
+	wrong = oracle_alloc_batch(&l->model, length, align, limit, iovas, count, rc);
+	return wrong ? wrong : twin_batch(l, length, align, limit, iovas, count, rc);
 }
 
 static const char *step_free(struct lockstep *l)
 {
 	const struct oracle_live *live = &l->model.live[pick(l, l->model.lives)];
 	uint64_t iova = live->first << l->model.shift, length = (live->last - live->first + 1) << l->model.shift;
+	const char *wrong;
 	int rc;
 
 	if (once_in(l, 4)) /* any that rounds to the same; the whole of 2^64 was never live */
 		length -= pick(l, granule(l));
 	rc = iova_free(l->space, iova, length);
 	CALLED(l, "free(0x%" PRIx64 ", 0x%" PRIx64 ") = %d", iova, length, rc);
-	return oracle_free(&l->model, iova, length, rc);
+	wrong = oracle_free(&l->model, iova, length, rc);
+	return wrong ? wrong : ON_TWIN(l, rc, iova_free(l->twin, iova, length));
 }
 
 /* A free that is probably wrong, unless the space is allowed not to see it. */
 static const char *step_wrong_free(struct lockstep *l)
 {
 	uint64_t iova = near_iova(l), length = some_length(l);
+	const char *wrong;
 	bool unseen;
 	int rc;
 
@@ -418,7 +488,8 @@ static const char *step_wrong_free(struct lockstep *l)
 		return NULL;
 	rc = iova_free(l->space, iova, length);
 	CALLED(l, "wrong free(0x%" PRIx64 ", 0x%" PRIx64 ") = %d", iova, length, rc);
-	return oracle_free(&l->model, iova, length, rc);
+	wrong = oracle_free(&l->model, iova, length, rc);
+	return wrong ? wrong : ON_TWIN(l, rc, iova_free(l->twin, iova, length));
 }
 
 /* Live ranges of one length, and sometimes something bad among them. */
@@ -429,6 +500,7 @@ static const char *step_free_batch(struct lockstep *l)
 	uint64_t granules = like->last - like->first + 1, iovas[BATCH];
 	size_t count = 0, most = 1 + pick(l, BATCH), freed = SIZE_MAX;
 	bool unseen = false, bad;
+	const char *wrong;
 	int rc;
 
 	for (size_t i = 0; i < o->lives && count < most; i++)
@@ -445,7 +517,8 @@ static const char *step_free_batch(struct lockstep *l)
 		return NULL;
 	rc = iova_free_batch(l->space, iovas, granules << o->shift, count, &freed);
 	CALLED(l, "free_batch(%zu of %" PRIu64 " granules) = %d, %zu", count, granules, rc, freed);
-	return oracle_free_batch(&l->model, iovas, granules << o->shift, count, freed, rc);
+	wrong = oracle_free_batch(&l->model, iovas, granules << o->shift, count, freed, rc);
+	return wrong ? wrong : twin_free_batch(l, iovas, granules << o->shift, count, freed, rc);
 }
 
 static const char *step_find(struct lockstep *l)
@@ -453,6 +526,7 @@ static const char *step_find(struct lockstep *l)
 	uint64_t iova = near_iova(l);
 	struct iova_extent extent = { UNTOUCHED, UNTOUCHED };
 	void *cookie = &extent;
+	const char *wrong;
 	int rc;
 
 	if (once_in(l, 2)) {
@@ -460,12 +534,14 @@ static const char *step_find(struct lockstep *l)
 		CALLED(l, "find(0x%" PRIx64 ") = %d", iova, rc);
 		if (rc && (extent.start != UNTOUCHED || extent.last != UNTOUCHED || cookie != &extent))
 			return "an error wrote an out-parameter";
-		return oracle_find(&l->model, iova, &extent, cookie, rc);
+		wrong = oracle_find(&l->model, iova, &extent, cookie, rc);
+		return wrong ? wrong : twin_find(l, iova, &extent, cookie, rc);
 	}
 	cookie = &owner_of[pick(l, OWNERS)];
 	rc = iova_cookie_set(l->space, iova, cookie);
 	CALLED(l, "cookie_set(0x%" PRIx64 ") = %d", iova, rc);
-	return oracle_cookie_set(&l->model, iova, cookie, rc);
+	wrong = oracle_cookie_set(&l->model, iova, cookie, rc);
+	return wrong ? wrong : ON_TWIN(l, rc, iova_cookie_set(l->twin, iova, cookie));
 }
 
 static struct iova_resv some_resv(struct lockstep *l)
@@ -505,17 +581,20 @@ static struct iova_resv some_resv(struct lockstep *l)
 static const char *step_reserve(struct lockstep *l)
 {
 	struct iova_resv resv = some_resv(l);
+	const char *wrong;
 	int rc;
 
 	if (l->model.resvs < l->most_resv && once_in(l, 2)) {
 		rc = iova_reserve(l->space, &resv);
 		CALLED(l, "reserve(0x%" PRIx64 "-0x%" PRIx64 " %u) = %d", resv.extent.start, resv.extent.last,
 		       resv.type, rc);
-		return oracle_reserve(&l->model, &resv, rc);
+		wrong = oracle_reserve(&l->model, &resv, rc);
+		return wrong ? wrong : ON_TWIN(l, rc, iova_reserve(l->twin, &resv));
 	}
 	rc = iova_unreserve(l->space, &resv);
 	CALLED(l, "unreserve(0x%" PRIx64 "-0x%" PRIx64 " %u) = %d", resv.extent.start, resv.extent.last, resv.type, rc);
-	return oracle_unreserve(&l->model, &resv, rc);
+	wrong = oracle_unreserve(&l->model, &resv, rc);
+	return wrong ? wrong : ON_TWIN(l, rc, iova_unreserve(l->twin, &resv));
 }
 
 static const char *step_owner(struct lockstep *l)
@@ -523,16 +602,19 @@ static const char *step_owner(struct lockstep *l)
 	const void *owner = once_in(l, 4) ? NULL : &owner_of[pick(l, OWNERS)];
 	const void *heir = once_in(l, 4) ? NULL : &owner_of[pick(l, OWNERS)];
 	size_t gone = SIZE_MAX;
+	const char *wrong;
 	int rc;
 
 	if (once_in(l, 2)) {
 		rc = iova_unreserve_owner(l->space, owner, &gone);
 		CALLED(l, "unreserve_owner = %d, %zu", rc, gone);
-		return oracle_unreserve_owner(&l->model, owner, gone, rc);
+		wrong = oracle_unreserve_owner(&l->model, owner, gone, rc);
+		return wrong ? wrong : twin_unreserve_owner(l, owner, gone, rc);
 	}
 	rc = iova_resv_owner_replace(l->space, owner, heir);
 	CALLED(l, "owner_replace = %d", rc);
-	return oracle_owner_replace(&l->model, owner, heir, rc);
+	wrong = oracle_owner_replace(&l->model, owner, heir, rc);
+	return wrong ? wrong : ON_TWIN(l, rc, iova_resv_owner_replace(l->twin, owner, heir));
 }
 
 static const char *step_outside(struct lockstep *l)
@@ -541,6 +623,7 @@ static const char *step_outside(struct lockstep *l)
 	struct iova_extent windows[4];
 	size_t count = pick(l, 5);
 	struct iova_resv as = some_resv(l);
+	const char *wrong;
 	int rc;
 
 	if (o->resvs + count + 1 > l->most_resv)
@@ -555,7 +638,8 @@ static const char *step_outside(struct lockstep *l)
 	as.type = IOVA_RESV_WINDOW;
 	rc = iova_reserve_outside(l->space, windows, count, &as);
 	CALLED(l, "reserve_outside(%zu) = %d", count, rc);
-	return oracle_reserve_outside(&l->model, windows, count, &as, rc);
+	wrong = oracle_reserve_outside(&l->model, windows, count, &as, rc);
+	return wrong ? wrong : ON_TWIN(l, rc, iova_reserve_outside(l->twin, windows, count, &as));
 }
 
 static const char *step_upkeep(struct lockstep *l)
@@ -565,13 +649,14 @@ static const char *step_upkeep(struct lockstep *l)
 	if (once_in(l, 2)) {
 		iova_space_drain(l->space);
 		CALLED(l, "drain");
-	} else {
-		iova_space_trim(l->space);
-		CALLED(l, "trim");
-		if ((l->config.flags & IOVA_SPACE_ATOMIC) && l->hooks)
-			rc = iova_space_prefill(l->space, l->most_live - l->model.lives);
+		twin_drain(l);
+		return NULL;
 	}
-	return rc ? "prefill failed" : NULL;
+	iova_space_trim(l->space);
+	CALLED(l, "trim");
+	if ((l->config.flags & IOVA_SPACE_ATOMIC) && !l->placed)
+		rc = iova_space_prefill(l->space, l->most_live - l->model.lives);
+	return rc ? "prefill failed" : twin_trim(l);
 }
 
 static const char *step_other(struct lockstep *l)

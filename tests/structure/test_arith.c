@@ -26,7 +26,8 @@ static void bit_scans(void **unused)
 
 		for (int i = 0; i < 100; i++) {
 			uint64_t noise = random64();
-			uint64_t highest = one | (noise & (one - 1)), lowest = one | (bit < 63 ? noise << (bit + 1) : 0);
+			uint64_t highest = one | (noise & (one - 1)),
+				 lowest = one | (bit < 63 ? noise << (bit + 1) : 0);
 
 			assert_int_equal(iova_arith_log2(highest), bit);
 			assert_int_equal(iova_port_log2_plain(highest), bit);
