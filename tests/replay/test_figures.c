@@ -42,7 +42,7 @@ static void run(struct replayed *r)
 {
 	struct replay_error error;
 
-	if (!session_run(&r->plan, &r->setting, (struct session_progress){ NULL, NULL }, &r->figures, &error))
+	if (!session_run(&r->plan, &r->setting, (struct session_progress){ NULL, NULL }, NULL, &r->figures, &error))
 		fail_msg("%s (%d)", error.what, error.error);
 	assert_int_equal(r->figures.violations, 0);
 }
@@ -56,7 +56,7 @@ static void clear(struct replayed *r)
 /* The report, as text or as JSON; the caller frees it. */
 static char *report(const struct replayed *r, const char *trace, void (*print)(FILE *out, const struct report *report))
 {
-	const struct report report = { trace, &r->plan, &r->setting, &r->figures };
+	const struct report report = { trace, &r->plan, &r->setting, &r->figures, NULL };
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -338,6 +338,64 @@ static void test_atomic_spaces_have_their_records(void **state)
 	clear(&r);
 }
 
+/* All of five's on the engine of the setting, with what was answered before; the text that is reported. */
+static char *compared_text(struct replayed *r, struct answers *answers)
+{
+	const uint32_t other = IOVA_ENGINE_BITMAP;
+	const struct report report = { "both", &r->plan, &r->setting, &r->figures, &other };
+	struct replay_error error;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_true(session_run(&r->plan, &r->setting, (struct session_progress){ NULL, NULL }, answers, &r->figures,
+				&error));
+	report_text(out, &report);
+	fclose(out);
+	figures_clear(&r->figures);
+	return text;
+}
+
+static void assert_compared(struct replayed *r, struct answers *answers, const char *words)
+{
+	char *text = compared_text(r, answers);
+
+	assert_says(text, words);
+	free(text);
+}
+
+/* Of five's five allocations, two runs on the second engine: each is compared with the
+ * first engine's, until there is a choice. */
+static void test_two_engines_are_compared(void **state)
+{
+	struct answers answers = { .iovas = NULL };
+	struct replayed r;
+
+	(void)state;
+	read_plan(&r, five);
+	assert_compared(&r, &answers, "0 allocations compared");
+	assert_non_null(answers.iovas);
+	r.setting.config.engine = IOVA_ENGINE_BITMAP;
+	r.setting.repeats = 2;
+	assert_compared(&r, &answers, "10 allocations compared with those on bitmap: 0 differ\n");
+	answers.iovas[1] ^= 0x1000;
+	assert_compared(&r, &answers,
+			"10 allocations compared with those on bitmap: 2 differ\n  DIFFERENCE    operation 1");
+	answers.iovas[1] ^= 0x1000;
+	answers.results[0] = IOVA_ERR_NOSPC;
+	assert_compared(&r, &answers, "2 differ\n  DIFFERENCE    operation 0: 0x");
+	r.setting.config.placement = IOVA_PLACE_BEST_FIT;
+	assert_compared(&r, &answers, "not compared: the placement names no address");
+	r.setting.config.placement = IOVA_PLACE_BOTTOM_UP;
+	r.setting.config.cache_granules = 0;
+	assert_compared(&r, &answers, "not compared: there is a cache");
+	r.setting.config.cache_granules = IOVA_CACHE_OFF;
+	r.setting.threads = 2;
+	assert_compared(&r, &answers, "not compared: the threads");
+	answers_clear(&answers);
+	plan_clear(&r.plan);
+}
+
 static uint64_t time_ns;
 
 static uint64_t tell_time(void)
@@ -386,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_a_failure_that_is_not_for_want_of_space),
 		cmocka_unit_test(test_two_threads),
 		cmocka_unit_test(test_atomic_spaces_have_their_records),
+		cmocka_unit_test(test_two_engines_are_compared),
 		cmocka_unit_test(test_progress_comes_each_second),
 	};
 

@@ -3,6 +3,7 @@
 #ifndef FIGURES_H
 #define FIGURES_H
 
+#include "answers.h"
 #include "oracle.h"
 
 /* The spaces at one moment of the last run. */
@@ -27,6 +28,7 @@ struct figures {
 	uint64_t metadata_bytes;	  /* at the last run's end */
 	uint64_t violations;		  /* of all runs */
 	char *texts[ORACLE_TEXTS];	  /* of the first run that had some */
+	struct answers_verdict answers;	  /* of all runs */
 	struct figures_sample *samples;	  /* of the last run */
 	unsigned sample_count;
 };

@@ -69,14 +69,14 @@ struct output {
 };
 
 static void replay_one(const struct options *options, struct setting *setting, struct report *report,
-		       struct progress *progress, struct output *output)
+		       struct progress *progress, struct answers *answers, struct output *output)
 {
 	struct replay_error error;
 	struct figures figures;
 
 	report->setting = setting;
 	report->figures = &figures;
-	if (!session_run(report->plan, setting, progress_of_session(progress), &figures, &error)) {
+	if (!session_run(report->plan, setting, progress_of_session(progress), answers, &figures, &error)) {
 		complain(report->trace, setting, &error);
 		output->status = EXIT_NO_RESULT;
 	} else if (options->json) {
@@ -87,7 +87,7 @@ static void replay_one(const struct options *options, struct setting *setting, s
 		report_text(stdout, report);
 		output->reports++;
 	}
-	if (figures.violations && !output->status)
+	if ((figures.violations || figures.answers.differences) && !output->status)
 		output->status = EXIT_VIOLATION;
 	figures_clear(&figures);
 }
@@ -100,6 +100,7 @@ static void replay_trace(const struct options *options, const char *path, struct
 	struct setting setting = options->setting;
 	struct plan plan;
 	struct report report = { .trace = path, .plan = &plan };
+	struct answers answers = { .iovas = NULL };
 
 	progress_begin(&progress, path);
 	if (!load(path, &progress, &plan)) {
@@ -110,14 +111,16 @@ static void replay_trace(const struct options *options, const char *path, struct
 		report_trace_text(stdout, path, &plan);
 	for (unsigned i = 0; i < options->engine_count; i++) {
 		setting.config.engine = options->engines[i];
+		report.other = i ? &options->engines[0] : NULL;
 		if (options->both && !has_engine(setting.config.engine))
 			fprintf(stderr,
 				"iova-replay: the engine %s is passed over: this version of the library has not got "
 				"it\n",
 				report_engine_name(setting.config.engine));
 		else
-			replay_one(options, &setting, &report, &progress, output);
+			replay_one(options, &setting, &report, &progress, options->both ? &answers : NULL, output);
 	}
+	answers_clear(&answers);
 	plan_clear(&plan);
 }
 

@@ -165,6 +165,22 @@ static void print_samples(FILE *out, const struct figures *figures)
 	}
 }
 
+static void print_answers(FILE *out, const struct report *report)
+{
+	const struct answers_verdict *verdict = &report->figures->answers;
+	const char *choice = answers_choice(report->plan, report->setting);
+
+	if (!report->other)
+		return;
+	if (choice)
+		fprintf(out, "  engines       not compared: %s\n", choice);
+	else
+		fprintf(out, "  engines       %" PRIu64 " allocations compared with those on %s: %" PRIu64 " differ\n",
+			verdict->compared, report_engine_name(*report->other), verdict->differences);
+	if (verdict->differences)
+		fprintf(out, "  DIFFERENCE    %s\n", verdict->first);
+}
+
 void report_text(FILE *out, const struct report *report)
 {
 	const struct figures *figures = report->figures;
@@ -176,4 +192,5 @@ void report_text(FILE *out, const struct report *report)
 		figures->runs == 1 ? "" : "s");
 	for (unsigned i = 0; i < ORACLE_TEXTS && figures->texts[i]; i++)
 		fprintf(out, "  VIOLATION     %s\n", figures->texts[i]);
+	print_answers(out, report);
 }

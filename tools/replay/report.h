@@ -13,6 +13,7 @@ struct report {
 	const struct plan *plan;
 	const struct setting *setting;
 	const struct figures *figures;
+	const uint32_t *other; /* the engine whose answers these were to be compared with; NULL: none */
 };
 
 void report_trace_text(FILE *out, const char *trace, const struct plan *plan);

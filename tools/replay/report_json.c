@@ -131,6 +131,8 @@ static void print_figures(FILE *out, const struct figures *figures)
 	print_number(out, "metadata_bytes", figures->metadata_bytes);
 	print_samples(out, figures);
 	fprintf(out, ", ");
+	print_number(out, "compared_with_other_engine", figures->answers.compared);
+	print_number(out, "differences", figures->answers.differences);
 	print_number(out, "violations", figures->violations);
 	fprintf(out, "\"violation_texts\": ");
 	print_texts(out, (const char *const *)figures->texts, ORACLE_TEXTS);

@@ -16,8 +16,10 @@ struct session_progress {
 /* What is written down of a run is bounded: threads times operations. */
 #define SESSION_MOST_OPS 64000000u
 
-/* The figures are to be cleared either way. False: *error says why. */
+/* Where answers is not NULL and the engines have no choice, the runs are compared with the
+ * answers that are there; where none are, it is given the last run's. The figures are to be
+ * cleared either way, and the answers too. False: *error says why. */
 bool session_run(const struct plan *plan, const struct setting *setting, struct session_progress progress,
-		 struct figures *figures, struct replay_error *error);
+		 struct answers *answers, struct figures *figures, struct replay_error *error);
 
 #endif
