@@ -19,11 +19,11 @@
 #define RESVS	8u
 
 /* Of a change, of a search, of a search for the best fit, and for each reservation. */
-#define CHANGE	     13000u
+#define CHANGE	     17000u
 #define CHANGE_LEVEL 700u
 #define SEARCH	     1000u
 #define SEARCH_LEVEL 150u
-#define BEST	     680000u
+#define BEST	     780000u
 #define BEST_LEVEL   4500u
 #define RESV	     100u
 
