@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IOTLB_DEFAULT 256u
-#define IOTLB_MOST    (1u << 20)
-#define PAGE_SIZES    (UINT64_C(1) << 12 | UINT64_C(1) << 21 | UINT64_C(1) << 30)
+#define IOTLB_DEFAULT  256u
+#define IOTLB_MOST     (1u << 20)
+#define PAGE_SIZES     (UINT64_C(1) << 12 | UINT64_C(1) << 21 | UINT64_C(1) << 30)
 #define PAGE_SIZES_ALL (PAGE_SIZES | UINT64_C(1) << 39)
-#define CAPS_FLAGS    (IOVA_CAPS_OUTSIDE_IDENTITY | IOVA_CAPS_COHERENT)
-#define PROT_ALL      (IOVA_READ | IOVA_WRITE | IOVA_NOEXEC | IOVA_MMIO | IOVA_CACHE | IOVA_PRIV)
+#define CAPS_FLAGS     (IOVA_CAPS_OUTSIDE_IDENTITY | IOVA_CAPS_COHERENT)
+#define PROT_ALL       (IOVA_READ | IOVA_WRITE | IOVA_NOEXEC | IOVA_MMIO | IOVA_CACHE | IOVA_PRIV)
 
 static void *malloc_hook(void *ctx, size_t bytes, size_t align, uint32_t flags)
 {
@@ -326,8 +326,8 @@ static int start(struct soft_backend *b, const struct iova_soft_config *config, 
 
 	b->base.ops = &soft_ops;
 	b->memory = *memory;
-	b->caps = (struct iova_caps){ sizeof(b->caps), config->aperture, config->page_sizes, config->max_mappings,
-				      config->caps_flags, 0 };
+	b->caps = (struct iova_caps){ sizeof(b->caps),	    config->aperture,	config->page_sizes,
+				      config->max_mappings, config->caps_flags, 0 };
 	b->ram = config->ram;
 	b->ram_bytes = config->ram ? config->ram_bytes : UINT64_MAX;
 	b->iotlb_entries = config->iotlb_entries;

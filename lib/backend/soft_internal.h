@@ -18,11 +18,11 @@
 #define SOFT_LEAF_LEVELS 4u /* that may lead to memory: pages of 2^12 to 2^39 bytes */
 
 /* An entry of a table: 0, or a page's source and prot, or another table's address. */
-#define SOFT_LEAF  1u
-#define SOFT_BELOW 2u
-#define SOFT_PROT(prot) ((uint64_t)(prot) << 2)
+#define SOFT_LEAF	    1u
+#define SOFT_BELOW	    2u
+#define SOFT_PROT(prot)	    ((uint64_t)(prot) << 2)
 #define SOFT_PROT_OF(entry) ((uint32_t)(entry) >> 2 & 0x3f)
-#define SOFT_SOURCE(entry) ((entry) & ~(((uint64_t)1 << SOFT_PAGE_LOG2) - 1))
+#define SOFT_SOURCE(entry)  ((entry) & ~(((uint64_t)1 << SOFT_PAGE_LOG2) - 1))
 
 /* Entries change by compare-exchange: walks take no lock. */
 struct soft_table {

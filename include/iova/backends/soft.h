@@ -31,14 +31,14 @@ extern "C" {
 
 /* All zero but struct_size is a valid configuration. */
 struct iova_soft_config {
-	size_t struct_size;	     /* sizeof(struct iova_soft_config) */
-	struct iova_extent aperture; /* whole 4 KiB pages; 0,0 = [0, 2^48-1] */
-	uint64_t page_sizes;	     /* any of 2^12, 2^21, 2^30, 2^39, 2^12 among them; 0 = the first three */
-	uint64_t max_mappings;	     /* entries of the page tables that may lead to memory; 0 = no bound */
-	void *ram;		     /* sources are bytes from here on; NULL: they are addresses of this process */
-	uint64_t ram_bytes;	     /* an access behind them faults; ignored where ram is NULL */
-	uint32_t caps_flags;	     /* IOVA_CAPS_OUTSIDE_IDENTITY, IOVA_CAPS_COHERENT */
-	uint32_t iotlb_entries;	     /* to 2^20; 0 = 256 */
+	size_t struct_size;		  /* sizeof(struct iova_soft_config) */
+	struct iova_extent aperture;	  /* whole 4 KiB pages; 0,0 = [0, 2^48-1] */
+	uint64_t page_sizes;		  /* any of 2^12, 2^21, 2^30, 2^39, 2^12 among them; 0 = the first three */
+	uint64_t max_mappings;		  /* entries of the page tables that may lead to memory; 0 = no bound */
+	void *ram;			  /* sources are bytes from here on; NULL: they are addresses of this process */
+	uint64_t ram_bytes;		  /* an access behind them faults; ignored where ram is NULL */
+	uint32_t caps_flags;		  /* IOVA_CAPS_OUTSIDE_IDENTITY, IOVA_CAPS_COHERENT */
+	uint32_t iotlb_entries;		  /* to 2^20; 0 = 256 */
 	const struct iova_memory *memory; /* for page tables and the backend's records; NULL = malloc; copied */
 };
 
@@ -61,8 +61,9 @@ int iova_backend_soft_create(const struct iova_soft_config *config, struct iova_
 struct iova_soft_device;
 
 struct iova_soft_device_config {
-	size_t struct_size;	       /* sizeof(struct iova_soft_device_config) */
-	const struct iova_resv *regions; /* what reserved visits, with the device as owner; copied but for the origins */
+	size_t struct_size; /* sizeof(struct iova_soft_device_config) */
+	const struct iova_resv
+		*regions; /* what reserved visits, with the device as owner; copied but for the origins */
 	size_t region_count;
 	const struct iova_memory *memory; /* NULL = malloc; copied */
 };
@@ -114,11 +115,11 @@ enum iova_soft_call {
 int iova_soft_fail(struct iova_backend *backend, uint32_t call, uint64_t nth, int error, uint64_t done_bytes);
 
 struct iova_soft_stats {
-	size_t struct_size;	    /* set by the caller; written up to the smaller of both sizes */
-	uint64_t entries[4];	    /* that lead to memory now: of 2^12, 2^21, 2^30, 2^39 bytes */
-	uint64_t tables;	    /* pages of page tables, the root included */
-	uint64_t devices;	    /* attached */
-	uint64_t syncs;		    /* that completed, with anything to invalidate */
+	size_t struct_size;  /* set by the caller; written up to the smaller of both sizes */
+	uint64_t entries[4]; /* that lead to memory now: of 2^12, 2^21, 2^30, 2^39 bytes */
+	uint64_t tables;     /* pages of page tables, the root included */
+	uint64_t devices;    /* attached */
+	uint64_t syncs;	     /* that completed, with anything to invalidate */
 	uint64_t iotlb_hits, iotlb_misses;
 	uint64_t calls[IOVA_SOFT_CALLS]; /* of each callback */
 };
