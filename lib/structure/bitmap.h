@@ -11,8 +11,9 @@
  * Nodes are made where a span's end comes to lie in a block that was all alike, and
  * given back when everything in them is free. So what was made for the ends of a
  * span that was taken stays until the span is given, and giving it makes no node.
- * No operation fails; the owner brings what may be needed before. No lock: the
- * owner's.
+ * No operation fails; the owner brings what may be needed before. A take, a mark, and a
+ * give of what was taken as one look at a few ways up and down, so at 16 children for
+ * each of the levels, and at the spans of one leaf, 512 at most. No lock: the owner's.
  */
 #ifndef IOVA_BITMAP_H
 #define IOVA_BITMAP_H
