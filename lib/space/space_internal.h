@@ -103,6 +103,7 @@ struct iova_space {
 	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
 	uint64_t unmarked;		       /* of them: the engine may not know their ends, behind a restore */
+	uint64_t marked_blocks;		       /* of the engine, in what was restored: they count like ranges */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
 	uint64_t cache_hits;		       /* of batches that had other ranges too; counted in allocs */
 	uint64_t cache_misses;

@@ -131,6 +131,14 @@ static uint64_t engine_takes(const struct iova_space *space)
 	return space->engine.ops->takes(&space->engine);
 }
 
+static struct iova_stock promise_of(const struct iova_space *space, uint64_t live, uint64_t reservations)
+{
+	struct iova_stock stock = iova_stock_most(live, reservations);
+
+	stock.ranges += space->marked_blocks;
+	return stock;
+}
+
 /* What the space needs now for so many more, its promise of live ranges
  * included, whose number of extents may be anything by then. */
 static struct iova_stock stock_needed(struct iova_space *space, const struct iova_stock_more *more)
@@ -138,13 +146,13 @@ static struct iova_stock stock_needed(struct iova_space *space, const struct iov
 	uint64_t covered = space->quarantine.covered + more->covered;
 	uint64_t live = space->taken_ranges + more->live, holes = space->resv_count + more->resv;
 	uint64_t extents = space->engine.ops->extents(&space->engine) + more->live + more->resv;
-	bool promised_all = live + holes < space->stock.ranges;
+	bool promised_all = live + holes + space->marked_blocks < space->stock.ranges;
 	struct iova_stock need = { .extents = extents_most(live, extents, holes + covered),
 				   .live = live,
 				   .holes = holes,
 				   .takes = space->unmarked + more->resv +
 					    (promised_all ? !!more->takes : more->takes) };
-	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
+	struct iova_stock promised = promise_of(space, space->live_promised, holes);
 	uint64_t most = iova_stock_most(live, holes).extents;
 
 	if (covered && need.extents > most)
@@ -357,7 +365,7 @@ static int stock_promise(struct iova_space *space, uint64_t live)
 	int error;
 
 	do {
-		struct iova_stock need = iova_stock_most(live, space->resv_count);
+		struct iova_stock need = promise_of(space, live, space->resv_count);
 
 		reservations = space->resv_count;
 		error = stock_grow(space, &need, 0);
