@@ -13,7 +13,7 @@ void iova_bitmap_init(struct iova_bitmap *bitmap, uint64_t first, uint64_t last)
 	iova_assert(levels <= IOVA_BITMAP_LEVELS);
 	*bitmap = (struct iova_bitmap){ .levels = levels, .first = first, .last = last };
 	bitmap->base = first >> child_log2(levels) << child_log2(levels);
-	blocks = (last >> IOVA_BITMAP_LEAF_LOG2) - (bitmap->base >> IOVA_BITMAP_LEAF_LOG2) + 1;
+	blocks = (last >> LEAF_LOG2) - (bitmap->base >> LEAF_LOG2) + 1;
 	bitmap->all_leaves = blocks;
 	for (unsigned level = 0; level < levels; level++) {
 		blocks = (blocks + FANOUT - 1) / FANOUT;
@@ -325,7 +325,7 @@ static void runs_rise(struct iova_bitmap *bitmap, struct iova_span span)
 
 static bool same_leaf(uint64_t a, uint64_t b)
 {
-	return a >> IOVA_BITMAP_LEAF_LOG2 == b >> IOVA_BITMAP_LEAF_LOG2;
+	return a >> LEAF_LOG2 == b >> LEAF_LOG2;
 }
 
 /* Is the span, which is there, the longest of its leaf or block at any order? Else

@@ -21,10 +21,9 @@
 #include "pool.h"
 #include "runs.h"
 
-#define IOVA_BITMAP_LEAF_LOG2 10u
-#define IOVA_BITMAP_LEAF      (1u << IOVA_BITMAP_LEAF_LOG2) /* numbers in a leaf */
-#define IOVA_BITMAP_LEVELS    12u			    /* of inner nodes: enough for numbers below 2^56 */
-#define IOVA_BITMAP_BEST      64u			    /* leaves that a search for the best fit compares */
+#define IOVA_BITMAP_LEAF   1024u /* numbers in a leaf */
+#define IOVA_BITMAP_LEVELS 12u	 /* of inner nodes: enough for numbers below 2^56 */
+#define IOVA_BITMAP_BEST   64u	 /* leaves that a search for the best fit compares */
 
 struct iova_bitmap_leaf;
 struct iova_bitmap_inner;

@@ -4,12 +4,11 @@
 #define IOVA_BITMAP_NODE_H
 
 #include "bitmap.h"
+#include "blocks.h"
 
-#define LEAF   IOVA_BITMAP_LEAF
-#define WORDS  (LEAF / 64)
-#define FANOUT 16u
 #define ORDERS IOVA_SPAN_ORDERS
-#define ALL    0xffffu /* children */
+
+_Static_assert(LEAF == IOVA_BITMAP_LEAF, "the leaves are those that the header tells of");
 
 struct iova_bitmap_leaf {
 	struct iova_pool_item item;
@@ -25,51 +24,6 @@ struct iova_bitmap_inner {
 	void *child[FANOUT]; /* NULL: wholly free, or wholly taken */
 	_Alignas(IOVA_PORT_LINE) struct iova_runs runs[FANOUT];
 };
-
-/* log2 of the numbers below a child of a node at level. */
-static inline unsigned child_log2(unsigned level)
-{
-	return IOVA_BITMAP_LEAF_LOG2 + 4 * level;
-}
-
-static inline uint64_t child_size(unsigned level)
-{
-	return (uint64_t)1 << child_log2(level);
-}
-
-static inline unsigned slot_of(uint64_t number, unsigned level)
-{
-	return (unsigned)(number >> child_log2(level)) % FANOUT;
-}
-
-/* The first bit at or above from, which is below LEAF, that is one; LEAF where there is
- * none. any: a bit for each word that has one. No branch depends on where. */
-static inline unsigned bits_next(const uint64_t *bits, uint32_t any, unsigned from, uint64_t flip)
-{
-	unsigned word = from / 64, next;
-	uint64_t here = (bits[word] ^ flip) & (~(uint64_t)0 << from % 64), rest;
-
-	any = (any & (ALL << word << 1)) | (uint32_t)(here != 0) << word;
-	if (!any)
-		return LEAF;
-	next = iova_arith_trailing_zeros(any);
-	rest = next == word ? here : bits[next] ^ flip;
-	return next * 64 + iova_arith_trailing_zeros(rest);
-}
-
-/* The last bit at or below from that is one, LEAF where there is none. */
-static inline unsigned bits_before(const uint64_t *bits, uint32_t any, unsigned from, uint64_t flip)
-{
-	unsigned word = from / 64, next;
-	uint64_t here = (bits[word] ^ flip) & (~(uint64_t)0 >> (63 - from % 64)), rest;
-
-	any = (any & (((uint32_t)1 << word) - 1)) | (uint32_t)(here != 0) << word;
-	if (!any)
-		return LEAF;
-	next = iova_arith_log2(any);
-	rest = next == word ? here : bits[next] ^ flip;
-	return next * 64 + iova_arith_log2(rest);
-}
 
 static inline unsigned free_next(const struct iova_bitmap_leaf *leaf, unsigned from)
 {
