@@ -5,6 +5,7 @@
  * The new space is seen by nobody yet; its lock is taken all the same by those
  * who call what releases it around the memory hooks.
  */
+#include "arith.h"
 #include "checksum.h"
 #include "snapshot.h"
 #include "space_internal.h"
@@ -291,7 +292,7 @@ static int blocks_inside(struct iova_space *space, bool mark, uint64_t *count)
 		last = (piece.span.start + piece.span.length) & ~(block - 1);
 		if (piece.state != IOVA_STATE_LIVE || first >= last)
 			continue;
-		*count += (last - first) / block;
+		*count += (last - first) >> iova_arith_log2(block);
 		for (; mark && first < last; first += block) {
 			int error =
 				iova_stock_reserve(space, &(struct iova_stock_more){ .takes = 1 }, IOVA_STOCK_PREFILL);
