@@ -29,6 +29,7 @@ if(TARGET iova_counted)
 else()
 	iova_skipped_test(placed_steps "MemorySanitizer wants to be in all code, and adds steps to it")
 endif()
+iova_space_test(growth space/test_growth.c)
 iova_space_test(trim space/test_trim.c)
 iova_space_test(bugs space/test_bugs.c LABELS bugs)
 iova_space_test(bugs_quarantine space/test_bugs_quarantine.c LABELS bugs)
@@ -54,7 +55,7 @@ iova_space_test(quarantine_corners space/test_quarantine_corners.c)
 iova_space_test(waiting space/test_waiting.c)
 iova_space_test(waiting_threads space/test_waiting_threads.c LIBRARY iova_static)
 
-iova_bitmap_tests(lockstep exhaustive badinput failnth placed trim bugs bugs_quarantine check records placement inspect
+iova_bitmap_tests(growth lockstep exhaustive badinput failnth placed trim bugs bugs_quarantine check records placement inspect
 	snapshot modes threads traffic fit corners caches marks batches frees quarantine quarantine_corners waiting
 	waiting_threads)
 

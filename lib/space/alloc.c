@@ -147,8 +147,8 @@ static int no_place(struct iova_space *space, const struct iova_fit *fit)
 static int alloc_fit(struct iova_space *space, const struct iova_fit *fit, uint64_t *pfn)
 {
 	for (unsigned round = 0;; round++) {
-		bool kept = iova_stock_ready(space, 1);
-		int error = kept ? 0 : iova_stock_reserve(space, 1, 0, 0);
+		bool kept = iova_stock_ready(space, &iova_stock_one);
+		int error = kept ? 0 : iova_stock_reserve(space, &iova_stock_one, 0);
 
 		if (!error && alloc_found(space, fit, pfn))
 			return 0;
@@ -277,18 +277,30 @@ static int batch_fit(struct iova_space *space, const struct iova_fit *fit, uint6
 	return 0;
 }
 
-static int batch_try(struct iova_space *space, struct iova_fit *fit, uint64_t *iovas, size_t count)
-{
-	int error = iova_stock_reserve(space, count, 0, 0);
+/* Takes that a batch has room for at first. Ranges side by side share nearly all of what
+ * so many of them anywhere would need, so only where these do not suffice there are more. */
+#define BATCH_TAKES 8u
 
-	if (!error)
+static struct iova_stock_more batch_more(size_t count, uint64_t takes)
+{
+	return (struct iova_stock_more){ .live = count, .takes = takes < count ? takes : count };
+}
+
+/* *kept: the lock was let go nowhere, or before what is returned was seen. */
+static int batch_try(struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas, size_t count, bool *kept)
+{
+	for (uint64_t takes = BATCH_TAKES;; takes *= BATCH_TAKES) {
+		struct iova_stock_more more = batch_more(count, takes);
+		int error;
+
+		*kept = iova_stock_ready(space, &more);
+		error = iova_stock_reserve(space, &more, 0);
+		if (error)
+			return error;
 		error = batch_fit(space, fit, iovas, count);
-	if (error == IOVA_ERR_NOSPC && fit->placement == IOVA_PLACE_RANDOM) {
-		/* Chance may waste room; equal ranges from the top do not. */
-		fit->placement = IOVA_PLACE_TOP_DOWN;
-		error = batch_fit(space, fit, iovas, count);
+		if (error != IOVA_ERR_NOMEM || takes >= count)
+			return error;
 	}
-	return error;
 }
 
 /* The same, cached ranges taken back where that may help: as in alloc_fit the verdict
@@ -296,9 +308,14 @@ static int batch_try(struct iova_space *space, struct iova_fit *fit, uint64_t *i
 static int batch_take(struct iova_space *space, struct iova_fit *fit, uint64_t *iovas, size_t count)
 {
 	for (bool reclaimed = false;; reclaimed = true) {
-		bool kept = iova_stock_ready(space, count);
-		int error = batch_try(space, fit, iovas, count);
+		bool kept;
+		int error = batch_try(space, fit, iovas, count, &kept);
 
+		if (error == IOVA_ERR_NOSPC && fit->placement == IOVA_PLACE_RANDOM) {
+			/* Chance may waste room; equal ranges from the top do not. */
+			fit->placement = IOVA_PLACE_TOP_DOWN;
+			error = batch_try(space, fit, iovas, count, &kept);
+		}
 		if (!error || !space->cache.lanes || (reclaimed && (kept || error != IOVA_ERR_NOSPC)))
 			return error;
 		iova_space_reclaim_all(space);
@@ -352,7 +369,9 @@ static size_t batch_pop(struct iova_space *space, const struct iova_fit *fit, ui
 static bool batch_mixed(struct iova_space *space, const struct iova_fit *fit, uint64_t *iovas, size_t count,
 			size_t *cached)
 {
-	if (iova_stock_reserve(space, count, 0, 0))
+	struct iova_stock_more more = batch_more(count, BATCH_TAKES);
+
+	if (iova_stock_reserve(space, &more, 0))
 		return false;
 	*cached = batch_pop(space, fit, iovas, count);
 	if (*cached && !batch_fit(space, fit, iovas + *cached, count - *cached)) {
@@ -368,9 +387,9 @@ static bool batch_mixed(struct iova_space *space, const struct iova_fit *fit, ui
 /* What so many allocations would have brought. */
 static void batch_supply(struct iova_space *space, const struct iova_fit *fit, const uint64_t *iovas, size_t count)
 {
-	if (!count || iova_stock_ahead(space) || !fit->keeps)
-		return;
-	for (size_t i = 0; i < count; i++)
+	size_t first = count && iova_stock_ahead(space);
+
+	for (size_t i = first; i < count && fit->keeps; i++)
 		iova_space_supply(space, iovas[i], iova_space_bytes_of(space, fit->length));
 }
 
@@ -422,7 +441,7 @@ int iova_alloc_batch(struct iova_space *space, uint64_t length, uint64_t align, 
 static int alloc_at(struct iova_space *space, struct iova_span span, void *cookie)
 {
 	struct iova_span free;
-	int error = iova_stock_reserve(space, 1, 0, 0);
+	int error = iova_stock_reserve(space, &iova_stock_one, 0);
 
 	if (error)
 		return error;
@@ -437,7 +456,7 @@ static int alloc_at(struct iova_space *space, struct iova_span span, void *cooki
 static int take_at(struct iova_space *space, struct iova_span span, void *cookie)
 {
 	for (bool reclaimed = false;; reclaimed = true) {
-		bool kept = iova_stock_ready(space, 1);
+		bool kept = iova_stock_ready(space, &iova_stock_one);
 		int error = alloc_at(space, span, cookie);
 
 		if ((error != IOVA_ERR_ADDRINUSE && error != IOVA_ERR_NOMEM) ||

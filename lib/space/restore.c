@@ -116,7 +116,7 @@ static int get_resv(struct reader *reader, uint32_t type)
 		     (resv.extent.start == last->resv.extent.start && resv.extent.last < last->resv.extent.last)))
 		return IOVA_ERR_CORRUPT;
 	iova_space_lock(reader->space);
-	error = iova_stock_reserve(reader->space, 0, 1, 0);
+	error = iova_stock_reserve(reader->space, &(struct iova_stock_more){ .resv = 1 }, 0);
 	iova_space_unlock(reader->space);
 	if (error)
 		return error;
@@ -191,7 +191,7 @@ static int get_live(struct reader *reader)
 	if (error)
 		return error;
 	iova_space_lock(space);
-	error = iova_stock_reserve(space, 1, 0, IOVA_STOCK_PREFILL);
+	error = iova_stock_reserve(space, &iova_stock_one, IOVA_STOCK_PREFILL);
 	iova_space_unlock(space);
 	if (error)
 		return error;
@@ -227,7 +227,7 @@ static int wait_room(struct iova_space *space)
 
 	iova_space_lock(space);
 	space->quarantine.covered++;
-	error = iova_stock_reserve(space, 1, 0, IOVA_STOCK_PREFILL);
+	error = iova_stock_reserve(space, &iova_stock_one, IOVA_STOCK_PREFILL);
 	iova_space_unlock(space);
 	return error ? error : iova_quarantine_grow(space);
 }
@@ -262,6 +262,7 @@ static int get_quarantined(struct reader *reader)
 static int get_ranges(struct reader *reader, uint32_t count)
 {
 	unsigned char bytes[IOVA_SNAPSHOT_RANGES_MOST];
+	struct iova_stock_more more = { 0 };
 	uint64_t taken;
 	int error;
 
@@ -276,7 +277,8 @@ static int get_ranges(struct reader *reader, uint32_t count)
 	if (taken <= reader->space->taken_ranges)
 		return 0;
 	iova_space_lock(reader->space);
-	error = iova_stock_reserve(reader->space, taken - reader->space->taken_ranges, 0, IOVA_STOCK_PREFILL);
+	more.live = more.takes = taken - reader->space->taken_ranges;
+	error = iova_stock_reserve(reader->space, &more, IOVA_STOCK_PREFILL);
 	iova_space_unlock(reader->space);
 	if (error)
 		return error;

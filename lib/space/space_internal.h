@@ -155,10 +155,16 @@ int iova_struct_write(void *target, size_t first_size, const void *source, size_
  * view of the space is stale after it. NOMEM. flags: IOVA_MEMORY_ATOMIC, and
  * IOVA_STOCK_PREFILL where an ATOMIC space too may call the hooks. */
 #define IOVA_STOCK_PREFILL (1u << 31)
-int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags);
+struct iova_stock_more {
+	uint64_t live, resv;
+	uint64_t takes;	  /* of the live ones; fewer where iova_stock_takes is asked before each */
+	uint64_t covered; /* stock.c's */
+};
+extern const struct iova_stock_more iova_stock_one; /* live range */
+int iova_stock_reserve(struct iova_space *space, const struct iova_stock_more *more, uint32_t flags);
 
-/* Is there room for more live ranges as it is? Then iova_stock_reserve keeps the lock. */
-bool iova_stock_ready(struct iova_space *space, uint64_t more_live);
+/* Is there room for so many more as it is? Then iova_stock_reserve keeps the lock. */
+bool iova_stock_ready(struct iova_space *space, const struct iova_stock_more *more);
 
 /* Grows the pools by one slab where a few more live ranges would find them short,
  * so that no allocation has to wait for all of them; true where it called the

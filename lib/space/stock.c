@@ -56,6 +56,8 @@
 #define AHEAD	    8u	/* live ranges before the stock is short: more than there are pools */
 #define SPARE_SHIFT 6u	/* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
 
+const struct iova_stock_more iova_stock_one = { .live = 1, .takes = 1 };
+
 static uint64_t extents_most(uint64_t live, uint64_t extents, uint64_t reservations)
 {
 	return (live + extents + 6 * reservations + 1) / 2 + 1;
@@ -132,17 +134,17 @@ static uint64_t engine_takes(const struct iova_space *space)
 
 /* What the space needs now for so many more, its promise of live ranges
  * included, whose number of extents may be anything by then. */
-static struct iova_stock stock_needed(struct iova_space *space, uint64_t more_live, uint64_t more_resv,
-				      uint64_t more_covered)
+static struct iova_stock stock_needed(struct iova_space *space, const struct iova_stock_more *more)
 {
-	uint64_t covered = space->quarantine.covered + more_covered;
-	uint64_t live = space->taken_ranges + more_live, holes = space->resv_count + more_resv;
-	uint64_t extents = space->engine.ops->extents(&space->engine) + more_live + more_resv;
+	uint64_t covered = space->quarantine.covered + more->covered;
+	uint64_t live = space->taken_ranges + more->live, holes = space->resv_count + more->resv;
+	uint64_t extents = space->engine.ops->extents(&space->engine) + more->live + more->resv;
 	bool promised_all = live + holes < space->stock.ranges;
 	struct iova_stock need = { .extents = extents_most(live, extents, holes + covered),
 				   .live = live,
 				   .holes = holes,
-				   .takes = space->unmarked + more_resv + (promised_all ? !!more_live : more_live) };
+				   .takes = space->unmarked + more->resv +
+					    (promised_all ? !!more->takes : more->takes) };
 	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
 	uint64_t most = iova_stock_most(live, holes).extents;
 
@@ -200,18 +202,18 @@ bool iova_stock_holds(struct iova_space *space)
 	       (space->taken_ranges <= space->stock.live || !space->ledgered);
 }
 
-bool iova_stock_ready(struct iova_space *space, uint64_t more_live)
+bool iova_stock_ready(struct iova_space *space, const struct iova_stock_more *more)
 {
-	struct iova_stock need = stock_needed(space, more_live, 0, 0);
+	struct iova_stock need = stock_needed(space, more);
 
-	return more_live <= space->live_most - space->taken_ranges && stock_suffices(space, &need);
+	return more->live <= space->live_most - space->taken_ranges && stock_suffices(space, &need);
 }
 
 bool iova_stock_allows(struct iova_space *space)
 {
 	if (space->taken_ranges >= space->live_most)
 		return false;
-	return iova_stock_ready(space, 1) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
+	return iova_stock_ready(space, &iova_stock_one) || !(space->placed || space->flags & IOVA_SPACE_ATOMIC);
 }
 
 static uint64_t with_spare(uint64_t have, uint64_t need)
@@ -219,8 +221,8 @@ static uint64_t with_spare(uint64_t have, uint64_t need)
 	return need <= have ? have : need + (need >> SPARE_SHIFT) + IOVA_SPANTREE_LEAF_MIN;
 }
 
-/* An engine to which takes matter adds what is spare by itself: only it knows how much
- * more records that makes of those in use. */
+/* What is spare where takes matter is for stock_grow_one: only the engine knows how many
+ * records they make. */
 static struct iova_stock stock_target(const struct iova_space *space, const struct iova_stock *need)
 {
 	return (struct iova_stock){ .extents = with_spare(space->stock.extents, need->extents),
@@ -246,6 +248,8 @@ static int stock_grow_one(struct iova_space *space, const struct iova_stock *tar
 	if (*done)
 		return 0;
 	missing = items[i] - pool[i]->items;
+	if (i < IOVA_ENGINE_POOLS && engine_takes(space) != UINT64_MAX)
+		missing += pool[i]->used >> SPARE_SHIFT;
 	bytes = iova_pool_slab_bytes(pool[i], missing);
 	iova_space_unlock(space);
 	if (bytes)
@@ -287,22 +291,26 @@ static uint64_t newly_covered(struct iova_space *space, const struct iova_resv_r
 	return count;
 }
 
-static int stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv,
+/* records: reservations that are about to be inserted, linked through next; or NULL. */
+static int stock_reserve(struct iova_space *space, const struct iova_stock_more *given,
 			 const struct iova_resv_record *records, uint32_t flags)
 {
+	struct iova_stock_more more = *given;
+
 	/* A reservation more than a placed space has had no record before. */
-	if (more_live > space->live_most - space->taken_ranges)
+	if (more.live > space->live_most - space->taken_ranges)
 		return IOVA_ERR_NOMEM;
 	for (;;) {
-		uint64_t covered = more_resv ? newly_covered(space, records) : 0;
-		struct iova_stock need = stock_needed(space, more_live, more_resv, covered), target;
+		struct iova_stock need, target;
 		int error;
 
+		more.covered = more.resv ? newly_covered(space, records) : 0;
+		need = stock_needed(space, &more);
 		if (stock_suffices(space, &need))
 			return 0;
 		/* A placed space comes here after wrong frees alone; in an
 		 * ATOMIC one an allocation lives on the prefill. */
-		if (space->placed || (space->flags & IOVA_SPACE_ATOMIC && more_live && !(flags & IOVA_STOCK_PREFILL)))
+		if (space->placed || (space->flags & IOVA_SPACE_ATOMIC && more.live && !(flags & IOVA_STOCK_PREFILL)))
 			return IOVA_ERR_NOMEM;
 		target = stock_target(space, &need);
 		error = stock_grow(space, &target, flags & IOVA_MEMORY_ATOMIC);
@@ -313,12 +321,13 @@ static int stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t 
 
 bool iova_stock_ahead(struct iova_space *space)
 {
+	static const struct iova_stock_more few = { .live = AHEAD, .takes = AHEAD };
 	struct iova_stock need, *ahead = &space->stock_ahead;
 	bool done;
 
 	if (space->taken_ranges < YOUNG || space->live_promised || space->placed || space->flags & IOVA_SPACE_ATOMIC)
 		return false;
-	need = stock_needed(space, AHEAD, 0, 0);
+	need = stock_needed(space, &few);
 	if (stock_suffices(space, &need))
 		return false;
 	if (!stock_covers(space, ahead, &need))
@@ -328,15 +337,17 @@ bool iova_stock_ahead(struct iova_space *space)
 	return !done;
 }
 
-int iova_stock_reserve(struct iova_space *space, uint64_t more_live, uint64_t more_resv, uint32_t flags)
+int iova_stock_reserve(struct iova_space *space, const struct iova_stock_more *more, uint32_t flags)
 {
-	return stock_reserve(space, more_live, more_resv, NULL, flags);
+	return stock_reserve(space, more, NULL, flags);
 }
 
 int iova_stock_reserve_resv(struct iova_space *space, const struct iova_resv_record *records, uint64_t count,
 			    uint32_t flags)
 {
-	return stock_reserve(space, 0, count, records, flags);
+	struct iova_stock_more more = { .resv = count };
+
+	return stock_reserve(space, &more, records, flags);
 }
 
 /* A promise for so many live ranges in all. The lock is let go meanwhile, so
@@ -376,6 +387,7 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges)
 /* Closes every slab that the space can do without now. */
 static void stock_close(struct iova_space *space)
 {
+	static const struct iova_stock_more none = { 0 };
 	struct iova_pool *pool[IOVA_STOCK_POOLS];
 	size_t items[IOVA_STOCK_POOLS];
 	struct iova_stock need;
@@ -384,7 +396,7 @@ static void stock_close(struct iova_space *space)
 	/* What was enough for an earlier state is enough for all that frees
 	 * made of it, and may be less than the formula wants for this one: to
 	 * raise the stock here would be a lie. */
-	need = stock_needed(space, 0, 0, 0);
+	need = stock_needed(space, &none);
 	stock_lower(&space->stock, &need);
 	iova_stock_pools(space, &space->stock, pool, items);
 	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)

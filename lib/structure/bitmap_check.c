@@ -15,27 +15,42 @@ static void wrong(struct check *check, bool is, const char *what)
 		check->wrong = what;
 }
 
+static unsigned ones(uint64_t x)
+{
+	x -= x >> 1 & UINT64_C(0x5555555555555555);
+	x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+	x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	return (unsigned)(x * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* The numbers from start on that may be free, of a word. */
+static uint64_t inside(const struct iova_bitmap *bitmap, uint64_t start)
+{
+	struct iova_span word = { start, 64 };
+
+	if (!iova_span_clip(&word, bitmap->first, bitmap->last))
+		return 0;
+	return ~(uint64_t)0 >> (64 - word.length) << (word.start - start);
+}
+
 static void leaf_check(struct check *check, const struct iova_bitmap_leaf *leaf, uint64_t start)
 {
-	bool any_taken = false;
+	uint64_t taken = 0;
 
 	check->leaves++;
 	wrong(check, leaf->continues != (check->before && leaf->bits[0] & 1), "whether a leaf continues a span");
-	for (unsigned i = 0; i < LEAF; i++) {
-		bool free = leaf->bits[i / 64] >> i % 64 & 1;
+	for (unsigned i = 0; i < WORDS; i++) {
+		uint64_t bits = leaf->bits[i];
 
-		wrong(check, free && (start + i < check->bitmap->first || start + i > check->bitmap->last),
-		      "a bit outside");
-		any_taken |= !free;
-		check->spans += free && !check->before;
-		check->total += free;
-		check->before = free;
-	}
-	for (unsigned i = 0; i < WORDS; i++)
-		wrong(check,
-		      (leaf->free >> i & 1) != (leaf->bits[i] != 0) || (leaf->taken >> i & 1) != (~leaf->bits[i] != 0),
+		wrong(check, bits & ~inside(check->bitmap, start + i * 64), "a bit outside");
+		wrong(check, (leaf->free >> i & 1) != (bits != 0) || (leaf->taken >> i & 1) != (~bits != 0),
 		      "in which words something is");
-	wrong(check, !any_taken, "a leaf that is wholly free");
+		check->spans += ones(bits & ~(bits << 1 | check->before));
+		check->total += ones(bits);
+		check->before = bits >> 63;
+		taken |= ~bits;
+	}
+	wrong(check, !taken, "a leaf that is wholly free");
 }
 
 /* Recursion goes no deeper than the levels. */

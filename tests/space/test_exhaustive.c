@@ -277,8 +277,29 @@ static void arrive(struct search *s, int parent, const struct call *call, int de
 	s->node[s->nodes++] = (struct node){ parent, call ? *call : (struct call){ 0 }, depth };
 }
 
+/* The calls that change nothing here once more, behind one another; nothing that came in
+ * between can have mended what one of them broke inside. */
+static void change_nothing(struct search *s, int node, const bool *changes)
+{
+	const char *wrong = NULL;
+	struct pair p;
+
+	pair_open(&p, s->v);
+	replay(s, node, &p);
+	for (size_t i = 0; i < s->calls && !wrong; i++)
+		wrong = changes[i] ? NULL : apply(&p, s->v, &s->alphabet[i]);
+	if (!wrong)
+		wrong = oracle_compare(&p.model, p.space);
+	if (wrong)
+		describe(s, node, NULL, wrong);
+	pair_close(&p);
+}
+
+/* All that can be seen is compared behind each call. iova_check comes behind those that
+ * change something, and once for the others. */
 static void expand(struct search *s, int node)
 {
+	bool changes[MOST_CALLS];
 	struct pair p;
 	size_t before;
 
@@ -288,19 +309,24 @@ static void expand(struct search *s, int node)
 	for (size_t i = 0; i < s->calls; i++) {
 		const char *wrong = apply(&p, s->v, &s->alphabet[i]);
 
+		changes[i] = state_key(&p, s->v) != before;
 		if (!wrong && p.space)
-			wrong = oracle_compare(&p.model, p.space);
+			wrong = oracle_compare_seen(&p.model, p.space);
+		if (!wrong && p.space && changes[i])
+			wrong = oracle_check(p.space);
 		if (wrong)
 			describe(s, node, &s->alphabet[i], wrong);
 		s->transitions++;
 		arrive(s, node, &s->alphabet[i], s->node[node].depth + 1, &p);
-		if (state_key(&p, s->v) == before)
+		if (!changes[i])
 			continue;
 		pair_close(&p);
 		pair_open(&p, s->v);
 		replay(s, node, &p);
 	}
 	pair_close(&p);
+	if (s->v->library)
+		change_nothing(s, node, changes);
 }
 
 /* Returns the depth up to which counts are whole. */

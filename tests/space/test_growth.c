@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * How a space asks for memory as it grows: in few steps, and for not much more than it
+ * comes to use.
+ */
+#include "space_suite.h"
+
+#define RANGES 100000u
+#define MOST   UINT64_C(256) /* granules */
+#define BATCH  1000u
+
+static struct test_memory memory;
+
+static struct iova_space *open_space(void)
+{
+	struct iova_space_config config = test_config(0, (UINT64_C(1) << 48) - 1, 0, NULL);
+	struct iova_space *space;
+
+	test_memory_init(&memory);
+	config.memory = &memory.hooks;
+	assert_ok(iova_space_create(&config, &space));
+	return space;
+}
+
+static void close_space(struct iova_space *space)
+{
+	assert_ok(iova_check(space, NULL, NULL));
+	iova_space_destroy(space);
+	assert_true(test_memory_clean(&memory));
+}
+
+struct live {
+	uint64_t iova, length;
+};
+
+static void take(struct iova_space *space, struct test_random *random, struct live *live)
+{
+	live->length = (1 + test_below(random, MOST)) * PAGE;
+	assert_ok(iova_alloc(space, live->length, 0, UINT64_MAX, &live->iova));
+}
+
+/* Slabs grow with what is there: a sixty-fourth of it at a time. */
+static void the_hooks_are_called_seldom(void **state)
+{
+	uint32_t count = test_slow() ? RANGES / 10 : RANGES;
+	struct live *live = calloc(count, sizeof(*live));
+	struct iova_space *space = open_space();
+	struct test_random random = { test_seed() };
+	size_t calls;
+
+	(void)state;
+	assert_non_null(live);
+	for (uint32_t i = 0; i < count; i++)
+		take(space, &random, &live[i]);
+	calls = memory.calls;
+	assert_in_range(calls, 1, 800);
+	for (uint32_t i = 0; i < 4 * count; i++) {
+		struct live *one = &live[test_below(&random, count)];
+
+		assert_ok(iova_free(space, one->iova, one->length));
+		take(space, &random, one);
+	}
+	assert_in_range(memory.calls - calls, 0, 100);
+	close_space(space);
+	free(live);
+}
+
+/* Ranges side by side share records. */
+static void a_batch_asks_for_what_it_uses(void **state)
+{
+	struct iova_space *space = open_space();
+	uint64_t iovas[BATCH];
+	size_t bytes;
+
+	(void)state;
+	assert_ok(iova_alloc_batch(space, PAGE, 0, UINT64_MAX, iovas, BATCH));
+	bytes = memory.bytes;
+	iova_space_trim(space);
+	assert_in_range(bytes, memory.bytes, 4 * memory.bytes);
+	close_space(space);
+}
+
+/* One fits into each place, which is far from the next, and begins in the middle of what
+ * was all alike: the first try has records for too few. */
+static void a_batch_that_needs_more_gets_it(void **state)
+{
+	const uint64_t stride = GIB(1024), place = GIB(4), length = place - MIB(5) - PAGE;
+	struct iova_space *space = open_space();
+	uint64_t iovas[257];
+
+	(void)state;
+	for (uint64_t i = 0; i < 256; i++)
+		assert_ok(iova_alloc_at(space, i * stride + place, stride - place, NULL));
+	assert_rc(iova_alloc_batch(space, length, 0, UINT64_MAX, iovas, 257), IOVA_ERR_NOSPC);
+	assert_ok(iova_alloc_batch(space, length, 0, UINT64_MAX, iovas, 256));
+	for (uint64_t i = 0; i < 256; i++)
+		assert_true(iovas[i] == (255 - i) * stride + place - length);
+	close_space(space);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_hooks_are_called_seldom),
+		cmocka_unit_test(a_batch_asks_for_what_it_uses),
+		cmocka_unit_test(a_batch_that_needs_more_gets_it),
+	};
+
+	return SUITE_RUN("growth", tests);
+}
