@@ -150,16 +150,16 @@ static bool get_span(const struct iova_space *space, const unsigned char *bytes,
 /* Is all of span free, and no live range within guard of it? */
 static bool can_live(struct iova_space *space, struct iova_span span, uint64_t guard)
 {
-	struct iova_span free, before;
-	struct iova_spantree_path path;
+	struct iova_ledger_at before;
+	struct iova_span free;
 
 	if (!space->engine.ops->next(&space->engine, span.start, &free) || !iova_span_contains(free, span.start) ||
 	    !iova_span_contains(free, iova_span_last(span)))
 		return false;
-	if (!guard || !iova_spantree_seek(&space->ledger, span.start, &path))
+	if (!guard || !iova_ledger_below(&space->ledger, span.start, &before))
 		return true;
-	before = iova_spantree_at(&path); /* records ascend: there is none above yet */
-	return span.start - (before.start + before.length) >= guard;
+	/* Records ascend: there is none above yet. */
+	return span.start - (before.span.start + before.span.length) >= guard;
 }
 
 /* What live and quarantined records have in common. */
@@ -207,19 +207,17 @@ static int get_live(struct reader *reader)
 /* Is nothing of span live or in a guard? What is reserved may be quarantined. */
 static bool can_wait(struct iova_space *space, struct iova_span span, uint64_t guard)
 {
+	struct iova_ledger_at before;
 	struct iova_piece piece;
-	struct iova_spantree_path path;
-	struct iova_span before;
 
 	for (uint64_t at = span.start; at <= iova_span_last(span); at = piece.span.start + piece.span.length) {
 		iova_space_piece(space, at, &piece);
 		if (piece.state != IOVA_STATE_FREE && piece.state != IOVA_STATE_RESERVED)
 			return false;
 	}
-	if (!guard || !iova_spantree_seek(&space->ledger, span.start, &path))
+	if (!guard || !iova_ledger_below(&space->ledger, span.start, &before))
 		return true;
-	before = iova_spantree_at(&path);
-	return span.start - (before.start + before.length) >= guard;
+	return span.start - (before.span.start + before.span.length) >= guard;
 }
 
 /* Counted as covered before it is known whether it is, so that there are records
@@ -253,7 +251,7 @@ static int get_quarantined(struct reader *reader)
 	guarded.length = span.start - guarded.start + span.length + guard;
 	iova_space_cover(space, guarded);
 	if (space->flags & IOVA_SPACE_TRACKED)
-		iova_ledger_add(space, span, guard | IOVA_LEDGER_WAITS, NULL);
+		iova_ledger_add(&space->ledger, span, guard | IOVA_LEDGER_WAITS, NULL);
 	space->taken_ranges++;
 	space->taken_granules += span.length;
 	iova_quarantine_ring_begin(ring);

@@ -84,17 +84,18 @@ struct iova_engine_need iova_stock_engine(const struct iova_stock *stock)
 void iova_stock_pools(struct iova_space *space, const struct iova_stock *stock,
 		      struct iova_pool *pool[IOVA_STOCK_POOLS], size_t items[IOVA_STOCK_POOLS])
 {
-	const unsigned ledger = IOVA_ENGINE_POOLS, holes = IOVA_ENGINE_POOLS + 2;
+	const unsigned ledger = IOVA_ENGINE_POOLS, holes = IOVA_ENGINE_POOLS + IOVA_LEDGER_POOLS;
 	struct iova_engine_need need = iova_stock_engine(stock);
 
 	for (unsigned i = 0; i < IOVA_ENGINE_POOLS; i++)
 		pool[i] = space->engine.pool[i];
 	space->engine.ops->need(&space->engine, &need, items);
-	pool[ledger] = &space->ledger.leaves;
-	pool[ledger + 1] = &space->ledger.inners;
-	items[ledger] = items[ledger + 1] = 0;
+	for (unsigned i = 0; i < IOVA_LEDGER_POOLS; i++) {
+		pool[ledger + i] = space->ledger.pool[i];
+		items[ledger + i] = 0;
+	}
 	if (space->ledgered)
-		iova_spantree_need(stock->live, &items[ledger], &items[ledger + 1]);
+		iova_ledger_need(&space->ledger, stock->live, &items[ledger]);
 	pool[holes] = &space->holes.leaves;
 	pool[holes + 1] = &space->holes.inners;
 	iova_spantree_need(stock->holes, &items[holes], &items[holes + 1]);
@@ -417,7 +418,9 @@ static uint64_t stock_evacuate(struct iova_space *space, unsigned tree, uint64_t
 {
 	if (!tree)
 		return space->engine.ops->evacuate(&space->engine, pfn);
-	return iova_spantree_evacuate(tree == 1 ? &space->holes : &space->ledger, pfn);
+	if (tree == 1)
+		return iova_spantree_evacuate(&space->holes, pfn);
+	return iova_ledger_evacuate(&space->ledger, pfn);
 }
 
 /* Takes out one closed slab that is empty; NULL where there is none. */
