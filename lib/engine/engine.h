@@ -38,6 +38,10 @@ struct iova_engine_counts {
 struct iova_engine_ops {
 	const char *name;
 
+	/* Numbers, a power of two: where an end in an aligned block of so many is in use, so
+	 * is every other end inside that block. 0: no end takes anything. */
+	uint64_t block;
+
 	/* The items that each pool must have, those in use included. With those for ranges
 	 * takes() is above 0 as long as fewer than so many are taken or marked. */
 	void (*need)(const struct iova_engine_base *engine, const struct iova_engine_need *need,

@@ -97,6 +97,7 @@ static const char *bitmap_check(const struct iova_engine_base *engine)
 
 static const struct iova_engine_ops bitmap_ops = {
 	.name = "bitmap",
+	.block = IOVA_BITMAP_LEAF,
 	.need = bitmap_need,
 	.takes = bitmap_takes,
 	.start = bitmap_start,

@@ -120,7 +120,7 @@ void iova_space_commit(struct iova_space *space, struct iova_span span, uint64_t
 	else
 		space->engine.ops->take(&space->engine, span);
 	if (space->ledgered)
-		iova_ledger_add(space, span, guard, cookie);
+		iova_ledger_add(&space->ledger, span, guard, cookie);
 	space->taken_ranges++;
 	space->taken_granules += span.length;
 }

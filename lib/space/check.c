@@ -32,6 +32,13 @@ static bool meets(struct iova_spantree *tree, struct iova_span span)
 	return iova_spantree_next(tree, span.start, &found) && found.start <= iova_span_last(span);
 }
 
+static bool meets_ledger(struct iova_space *space, struct iova_span span)
+{
+	struct iova_span found;
+
+	return iova_ledger_next(&space->ledger, span.start, &found) && found.start <= iova_span_last(span);
+}
+
 static bool inside_world(const struct iova_space *space, struct iova_span span)
 {
 	return iova_span_contains(space->world, span.start) && iova_span_contains(space->world, iova_span_last(span));
@@ -47,33 +54,38 @@ static void free_check(struct iova_space *space, struct verdict *verdict)
 			wrong_at(verdict, space, span, "free outside the aperture");
 		if (meets(&space->holes, span))
 			wrong_at(verdict, space, span, "free and reserved");
-		if (space->ledgered && meets(&space->ledger, span))
+		if (space->ledgered && meets_ledger(space, span))
 			wrong_at(verdict, space, span, "free and live");
 		if (!iova_ledger_outside_guards(space, &open, 0) || open.length != span.length)
 			wrong_at(verdict, space, span, "free and in a guard");
 	}
 }
 
+/* Is another live range in this one's guard? */
+static bool guard_met(const struct iova_space *space, const struct iova_ledger_at *at)
+{
+	uint64_t guard = iova_ledger_guard(&space->ledger, at), end = at->span.start + at->span.length;
+	struct iova_span before, after;
+
+	return guard && ((iova_ledger_before(at, &before) && at->span.start - (before.start + before.length) < guard) ||
+			 (iova_ledger_after(at, &after) && after.start - end < guard));
+}
+
 static void live_check(struct iova_space *space, struct verdict *verdict)
 {
-	struct iova_span span, guarded, before, after;
-	struct iova_spantree_path path;
 	uint64_t waits = 0, gone = 0, gone_granules = 0;
+	struct iova_span span;
 
-	for (uint64_t at = 0; iova_spantree_next(&space->ledger, at, &span); at = span.start + span.length) {
-		uint64_t guard;
+	for (uint64_t pfn = 0; iova_ledger_next(&space->ledger, pfn, &span); pfn = span.start + span.length) {
+		struct iova_ledger_at at;
 
+		iova_ledger_find(&space->ledger, span.start, &at);
 		if (!inside_world(space, span))
 			wrong_at(verdict, space, span, "live outside the aperture");
-		iova_spantree_seek(&space->ledger, span.start, &path);
-		if (meets(&space->holes, span) && !iova_ledger_waits(space, &path))
+		if (meets(&space->holes, span) && !iova_ledger_waits(&space->ledger, &at))
 			wrong_at(verdict, space, span, "live and reserved");
-		guard = iova_ledger_guard(space, &path);
-		waits += iova_ledger_waits(space, &path);
-		guarded.start = span.start < guard ? 0 : span.start - guard;
-		guarded.length = span.start - guarded.start + span.length + guard;
-		if ((iova_spantree_before(&path, &before) && before.start + before.length > guarded.start) ||
-		    (iova_spantree_after(&path, &after) && after.start < guarded.start + guarded.length))
+		waits += iova_ledger_waits(&space->ledger, &at);
+		if (guard_met(space, &at))
 			wrong_at(verdict, space, span, "another live range in its guard");
 	}
 	/* CHECKED: what is quarantined has left the ledger. */
@@ -83,8 +95,8 @@ static void live_check(struct iova_space *space, struct verdict *verdict)
 	} else if (waits != space->quarantine.ring.sorted) {
 		wrong(verdict, "ledger", "quarantined ranges are miscounted");
 	}
-	if (space->ledger.spans + gone != space->taken_ranges ||
-	    space->ledger.total + gone_granules != space->taken_granules)
+	if (iova_ledger_ranges(&space->ledger) + gone != space->taken_ranges ||
+	    iova_ledger_granules(&space->ledger) + gone_granules != space->taken_granules)
 		wrong(verdict, "ledger", "live ranges are miscounted");
 }
 
@@ -119,11 +131,11 @@ static void holes_check(struct iova_space *space, struct verdict *verdict)
 /* pre: a piece that is cached, and so part of a live range in the ledger. */
 static bool marked_cached(struct iova_space *space, struct iova_span span)
 {
-	struct iova_spantree_path path;
+	struct iova_ledger_at at;
 
-	iova_ledger_find(space, span.start, &path);
-	return iova_spantree_at(&path).start == span.start && iova_spantree_at(&path).length == span.length &&
-	       iova_ledger_cached(space, span) && !iova_ledger_guard(space, &path);
+	iova_ledger_find(&space->ledger, span.start, &at);
+	return at.span.start == span.start && at.span.length == span.length && iova_ledger_cached(space, span) &&
+	       !iova_ledger_guard(&space->ledger, &at);
 }
 
 /* live + free + reserved + guard = aperture: what none of the sets holds must
@@ -165,7 +177,7 @@ static void waiting_check(struct iova_space *space, struct verdict *verdict)
 		wrong(verdict, "quarantine", what);
 	for (uint32_t i = 0; i < q->ring.sorted; i++) {
 		struct iova_span span = iova_quarantine_ring_at(&q->ring, i)->span, near;
-		struct iova_spantree_path path;
+		struct iova_ledger_at at;
 
 		if (!inside_world(space, span))
 			wrong_at(verdict, space, span, "quarantined outside the aperture");
@@ -174,9 +186,9 @@ static void waiting_check(struct iova_space *space, struct verdict *verdict)
 		if (space->engine.ops->next(&space->engine, span.start, &near) && near.start <= iova_span_last(span))
 			wrong_at(verdict, space, span, "quarantined and free");
 		if (space->ledgered &&
-		    (space->flags & IOVA_SPACE_TRACKED
-			     ? !iova_ledger_find(space, span.start, &path) || !iova_ledger_waits(space, &path)
-			     : meets(&space->ledger, span)))
+		    (space->flags & IOVA_SPACE_TRACKED ? !iova_ledger_find(&space->ledger, span.start, &at) ||
+								 !iova_ledger_waits(&space->ledger, &at)
+						       : meets_ledger(space, span)))
 			wrong_at(verdict, space, span, "quarantined and live");
 		end = span.start + span.length;
 	}
@@ -213,7 +225,7 @@ int iova_check(struct iova_space *space, iova_print_fn print, void *ctx)
 	what = iova_spantree_check(&space->holes);
 	if (what)
 		wrong(&verdict, "holes", what);
-	what = space->ledgered ? iova_spantree_check(&space->ledger) : NULL;
+	what = space->ledgered ? iova_ledger_check(&space->ledger) : NULL;
 	if (what)
 		wrong(&verdict, "ledger", what);
 	if (!verdict.error) { /* what follows trusts the trees */

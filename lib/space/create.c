@@ -76,11 +76,6 @@ static void engine_init(union iova_space_engine *engine, const struct iova_space
 		iova_engine_rbtree_init(&engine->rbtree);
 }
 
-static unsigned ledger_words(uint32_t flags)
-{
-	return flags & IOVA_SPACE_TRACKED ? IOVA_LEDGER_WORDS : 0;
-}
-
 /* A space without records: every pool is empty. */
 static void space_init(struct iova_space *space, const struct iova_space_config *config,
 		       const struct iova_memory *memory)
@@ -100,7 +95,7 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	iova_cache_plan(&space->cache, space->world, config->cache_depth, config->depot_magazines);
 	space->cache_lengths = iova_space_cache_lengths(space, config->cache_granules);
 	engine_init(&space->engine_of_kind, config);
-	iova_spantree_init(&space->ledger, 0, ledger_words(config->flags));
+	iova_ledger_init(&space->ledger, config->flags & IOVA_SPACE_TRACKED);
 	iova_spantree_init(&space->holes, 0, 0);
 	iova_pool_init(&space->resv_pool, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST), 1);
 }
@@ -115,7 +110,7 @@ static void space_start(struct iova_space *space)
 	space->engine.ops->mark(&space->engine, space->world);
 	space->engine.ops->give(&space->engine, space->world);
 	if (space->ledgered)
-		iova_spantree_start(&space->ledger);
+		iova_ledger_start(&space->ledger);
 	iova_spantree_start(&space->holes);
 	iova_port_lock_init(&space->lock, space->flags & IOVA_SPACE_ATOMIC);
 	iova_quarantine_init(space);
@@ -200,14 +195,29 @@ static bool slab_measure(const struct iova_pool *pool, size_t items, size_t *byt
 	return (!items || slab) && *bytes >= slab;
 }
 
-static bool tree_measure(unsigned words, uint64_t spans, size_t *bytes)
+static bool holes_measure(uint64_t spans, size_t *bytes)
 {
 	struct iova_spantree tree;
 	size_t leaves, inners;
 
-	iova_spantree_init(&tree, 0, words);
+	iova_spantree_init(&tree, 0, 0);
 	iova_spantree_need(spans, &leaves, &inners);
 	return slab_measure(&tree.leaves, leaves, bytes) && slab_measure(&tree.inners, inners, bytes);
+}
+
+static bool ledger_measure(const struct iova_space_config *config, const struct iova_stock *stock, size_t *bytes)
+{
+	size_t items[IOVA_LEDGER_POOLS];
+	struct iova_ledger ledger;
+	bool said = true;
+
+	if (!(config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)))
+		return true;
+	iova_ledger_init(&ledger, config->flags & IOVA_SPACE_TRACKED);
+	iova_ledger_need(&ledger, stock->live, items);
+	for (unsigned i = 0; i < IOVA_LEDGER_POOLS; i++)
+		said = said && slab_measure(ledger.pool[i], items[i], bytes);
+	return said;
 }
 
 static bool engine_measure(const struct iova_space_config *config, const struct iova_stock *stock, size_t *bytes)
@@ -233,10 +243,8 @@ static bool placed_measure(const struct iova_space_config *config, const struct 
 
 	*bytes = PLACED_HEADER + IOVA_POOL_ALIGN - 1;
 	iova_pool_init(&records, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST), 1);
-	return engine_measure(config, stock, bytes) && tree_measure(0, stock->holes, bytes) &&
-	       (!(config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)) ||
-		tree_measure(ledger_words(config->flags), stock->live, bytes)) &&
-	       slab_measure(&records, reservations, bytes);
+	return engine_measure(config, stock, bytes) && holes_measure(stock->holes, bytes) &&
+	       ledger_measure(config, stock, bytes) && slab_measure(&records, reservations, bytes);
 }
 
 /* A config that a placed space can have. */

@@ -55,16 +55,16 @@ static void look_at_waiting(struct iova_space *space, struct nearest *nearest)
  * the two above have all that can be nearest. */
 static void look_at_ledger(struct iova_space *space, struct nearest *nearest)
 {
-	struct iova_spantree_path path;
 	struct iova_span span = { 0, 0 };
+	struct iova_ledger_at at;
 
-	if (iova_spantree_seek(&space->ledger, nearest->pfn, &path))
-		iova_spantree_before(&path, &span);
-	for (unsigned i = 0; i < 4 && iova_spantree_next(&space->ledger, span.start, &span); i++) {
+	if (iova_ledger_below(&space->ledger, nearest->pfn, &at))
+		iova_ledger_before(&at, &span);
+	for (unsigned i = 0; i < 4 && iova_ledger_next(&space->ledger, span.start, &span); i++) {
 		uint64_t guard;
 
-		iova_spantree_seek(&space->ledger, span.start, &path);
-		guard = iova_ledger_guard(space, &path);
+		iova_ledger_find(&space->ledger, span.start, &at);
+		guard = iova_ledger_guard(&space->ledger, &at);
 		look_at(nearest, span.start < guard ? 0 : span.start - guard);
 		look_at(nearest, span.start + span.length + guard);
 		span.start += span.length;

@@ -14,16 +14,13 @@ static bool claim(uint64_t *mark)
 }
 
 /* The live range that span must be; the caller's from now on. */
-static int claim_live(struct iova_space *space, struct iova_span span, bool whole, struct iova_spantree_path *path)
+static int claim_live(struct iova_space *space, struct iova_span span, bool whole, struct iova_ledger_at *at)
 {
-	struct iova_span live;
-
-	if (!iova_ledger_find(space, span.start, path) || iova_ledger_waits(space, path))
+	if (!iova_ledger_find(&space->ledger, span.start, at) || iova_ledger_waits(&space->ledger, at))
 		return IOVA_ERR_NOENT;
-	live = iova_spantree_at(path);
-	if (whole && live.start == span.start && live.length == span.length)
+	if (whole && at->span.start == span.start && at->span.length == span.length)
 		return claim(iova_ledger_mark(space, span)) ? 0 : IOVA_ERR_NOENT;
-	return iova_ledger_cached(space, live) ? IOVA_ERR_NOENT : IOVA_ERR_INVAL;
+	return iova_ledger_cached(space, at->span) ? IOVA_ERR_NOENT : IOVA_ERR_INVAL;
 }
 
 static void unmark(struct iova_space *space, struct iova_span span)
@@ -34,15 +31,15 @@ static void unmark(struct iova_space *space, struct iova_span span)
 		iova_port_word_set(mark, 0);
 }
 
-/* Takes path's range, which is the caller's, out of the ledger, and makes it free. */
-static void free_ledgered(struct iova_space *space, struct iova_spantree_path *path)
+/* Takes a range, which is the caller's, out of the ledger, and makes it free. */
+static void free_ledgered(struct iova_space *space, struct iova_ledger_at *at)
 {
-	struct iova_span span = iova_spantree_at(path), freed = span;
-	uint64_t guard = iova_ledger_guard(space, path);
+	struct iova_span span = at->span, freed = span;
+	uint64_t guard = iova_ledger_guard(&space->ledger, at);
 
 	unmark(space, span);
 	/* Out of the ledger first: expose asks it whose guards still hold. */
-	iova_spantree_remove(&space->ledger, path);
+	iova_ledger_remove(&space->ledger, at);
 	if (!guard) {
 		bool given = space->engine.ops->give(&space->engine, span);
 
@@ -161,11 +158,11 @@ int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t len
 	if (error)
 		return error;
 	if (space->ledgered) {
-		struct iova_spantree_path path;
+		struct iova_ledger_at at;
 
-		error = claim_live(space, span, whole, &path);
+		error = claim_live(space, span, whole, &at);
 		if (!error)
-			free_ledgered(space, &path);
+			free_ledgered(space, &at);
 	} else {
 		error = free_plain(space, span, whole);
 	}
@@ -178,16 +175,16 @@ int iova_space_free_locked(struct iova_space *space, uint64_t iova, uint64_t len
  * its own goes when it goes; a CHECKED one is no more a range that can be freed. */
 int iova_space_quarantine(struct iova_space *space, struct iova_span span, bool whole)
 {
-	struct iova_spantree_path path;
-	int error = claim_live(space, span, whole, &path);
+	struct iova_ledger_at at;
+	int error = claim_live(space, span, whole, &at);
 
 	if (error)
 		return error;
 	unmark(space, span);
 	if (space->flags & IOVA_SPACE_TRACKED)
-		iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD] |= IOVA_LEDGER_WAITS;
+		iova_ledger_wait(&space->ledger, &at, true);
 	else
-		iova_spantree_remove(&space->ledger, &path);
+		iova_ledger_remove(&space->ledger, &at);
 	return 0;
 }
 
@@ -255,14 +252,14 @@ bool iova_space_give_run(struct iova_space *space, struct iova_span run, uint32_
 
 bool iova_space_give_back(struct iova_space *space, struct iova_span span)
 {
-	struct iova_spantree_path path;
+	struct iova_ledger_at at;
 
 	if (!space->ledgered) {
 		if (free_plain(space, span, true))
 			return false;
 	} else {
-		iova_ledger_find(space, span.start, &path);
-		free_ledgered(space, &path);
+		iova_ledger_find(&space->ledger, span.start, &at);
+		free_ledgered(space, &at);
 	}
 	count_out(space, span);
 	return true;
@@ -271,16 +268,16 @@ bool iova_space_give_back(struct iova_space *space, struct iova_span span)
 /* A ledgered range, freed, has no word yet, or was bound: it gets one, and goes where
  * the next can be without the lock. false: it stays the caller's. */
 static bool keep_ledgered(struct iova_space *space, struct iova_cache_lane *lane, uint64_t iova,
-			  const struct iova_spantree_path *path)
+			  const struct iova_ledger_at *at)
 {
 	uint64_t key = iova | lane->gate.key;
 
-	if (iova_ledger_guard(space, path))
+	if (iova_ledger_guard(&space->ledger, at))
 		return false;
 	if (!iova_marks_find(&space->cache.marks, iova, key) && !iova_marks_add(&space->cache.marks, iova, key))
 		return false;
 	if (space->flags & IOVA_SPACE_TRACKED)
-		iova_spantree_extra(&space->ledger, path)[IOVA_LEDGER_COOKIE] = 0;
+		iova_ledger_cookie_set(&space->ledger, at, NULL);
 	return iova_cache_spill(&space->cache, lane, iova);
 }
 
@@ -290,26 +287,26 @@ static void give_ledgered(struct iova_space *space, struct iova_span span)
 {
 	struct iova_cache_lane *lane = lane_of_waiting(space, span);
 	bool tracked = space->flags & IOVA_SPACE_TRACKED, found;
-	struct iova_spantree_path path;
+	struct iova_ledger_at at;
 	struct iova_span freed = span;
 
 	if (lane && !tracked)
-		iova_ledger_add(space, span, 0, NULL);
+		iova_ledger_add(&space->ledger, span, 0, NULL);
 	if (lane || tracked) {
 		uint64_t guard;
 
-		found = iova_ledger_find(space, span.start, &path);
+		found = iova_ledger_find(&space->ledger, span.start, &at);
 		(void)found;
 		iova_assert(found);
 		if (tracked)
-			iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_GUARD] &= ~IOVA_LEDGER_WAITS;
-		if (lane && keep_ledgered(space, lane, iova_space_bytes_of(space, span.start), &path))
+			iova_ledger_wait(&space->ledger, &at, false);
+		if (lane && keep_ledgered(space, lane, iova_space_bytes_of(space, span.start), &at))
 			return;
-		guard = iova_ledger_guard(space, &path);
+		guard = iova_ledger_guard(&space->ledger, &at);
 		freed.start = span.start < guard ? 0 : span.start - guard;
 		freed.length = span.start - freed.start + span.length + guard;
 		unmark(space, span);
-		iova_spantree_remove(&space->ledger, &path);
+		iova_ledger_remove(&space->ledger, &at);
 	}
 	iova_space_expose(space, freed);
 	if (freed.length > span.length)
@@ -329,7 +326,7 @@ bool iova_space_give_waiting(struct iova_space *space, struct iova_span span)
  * range; NULL where none would. */
 static int free_or_keep(struct iova_space *space, struct iova_cache_lane *lane, uint64_t iova, uint64_t length)
 {
-	struct iova_spantree_path path;
+	struct iova_ledger_at at;
 	struct iova_span span;
 	bool whole;
 	int error;
@@ -340,10 +337,10 @@ static int free_or_keep(struct iova_space *space, struct iova_cache_lane *lane, 
 		return error;
 	}
 	iova_space_free_span(space, iova, length, &span, &whole); /* it is in the aperture: it has a lane */
-	error = claim_live(space, span, whole, &path);
-	if (error || keep_ledgered(space, lane, iova, &path))
+	error = claim_live(space, span, whole, &at);
+	if (error || keep_ledgered(space, lane, iova, &at))
 		return error;
-	free_ledgered(space, &path);
+	free_ledgered(space, &at);
 	count_out(space, span);
 	space->frees++;
 	return 0;

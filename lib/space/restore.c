@@ -5,6 +5,7 @@
  * The new space is seen by nobody yet; its lock is taken all the same by those
  * who call what releases it around the memory hooks.
  */
+#include "arith.h"
 #include "checksum.h"
 #include "snapshot.h"
 #include "space_internal.h"
@@ -149,16 +150,16 @@ static bool get_span(const struct iova_space *space, const unsigned char *bytes,
 /* Is all of span free, and no live range within guard of it? */
 static bool can_live(struct iova_space *space, struct iova_span span, uint64_t guard)
 {
-	struct iova_span free, before;
-	struct iova_spantree_path path;
+	struct iova_ledger_at before;
+	struct iova_span free;
 
 	if (!space->engine.ops->next(&space->engine, span.start, &free) || !iova_span_contains(free, span.start) ||
 	    !iova_span_contains(free, iova_span_last(span)))
 		return false;
-	if (!guard || !iova_spantree_seek(&space->ledger, span.start, &path))
+	if (!guard || !iova_ledger_below(&space->ledger, span.start, &before))
 		return true;
-	before = iova_spantree_at(&path); /* records ascend: there is none above yet */
-	return span.start - (before.start + before.length) >= guard;
+	/* Records ascend: there is none above yet. */
+	return span.start - (before.span.start + before.span.length) >= guard;
 }
 
 /* What live and quarantined records have in common. */
@@ -206,19 +207,17 @@ static int get_live(struct reader *reader)
 /* Is nothing of span live or in a guard? What is reserved may be quarantined. */
 static bool can_wait(struct iova_space *space, struct iova_span span, uint64_t guard)
 {
+	struct iova_ledger_at before;
 	struct iova_piece piece;
-	struct iova_spantree_path path;
-	struct iova_span before;
 
 	for (uint64_t at = span.start; at <= iova_span_last(span); at = piece.span.start + piece.span.length) {
 		iova_space_piece(space, at, &piece);
 		if (piece.state != IOVA_STATE_FREE && piece.state != IOVA_STATE_RESERVED)
 			return false;
 	}
-	if (!guard || !iova_spantree_seek(&space->ledger, span.start, &path))
+	if (!guard || !iova_ledger_below(&space->ledger, span.start, &before))
 		return true;
-	before = iova_spantree_at(&path);
-	return span.start - (before.start + before.length) >= guard;
+	return span.start - (before.span.start + before.span.length) >= guard;
 }
 
 /* Counted as covered before it is known whether it is, so that there are records
@@ -252,7 +251,7 @@ static int get_quarantined(struct reader *reader)
 	guarded.length = span.start - guarded.start + span.length + guard;
 	iova_space_cover(space, guarded);
 	if (space->flags & IOVA_SPACE_TRACKED)
-		iova_ledger_add(space, span, guard | IOVA_LEDGER_WAITS, NULL);
+		iova_ledger_add(&space->ledger, span, guard | IOVA_LEDGER_WAITS, NULL);
 	space->taken_ranges++;
 	space->taken_granules += span.length;
 	iova_quarantine_ring_begin(ring);
@@ -264,8 +263,6 @@ static int get_quarantined(struct reader *reader)
 static int get_ranges(struct reader *reader, uint32_t count)
 {
 	unsigned char bytes[IOVA_SNAPSHOT_RANGES_MOST];
-	struct iova_stock_more more = { 0 };
-	uint64_t taken;
 	int error;
 
 	if (!count || count > IOVA_SNAPSHOT_RANGES_MOST || reader->flags & IOVA_SPACE_CHECKED)
@@ -274,18 +271,70 @@ static int get_ranges(struct reader *reader, uint32_t count)
 	if (error)
 		return error;
 	reader->ranges += count;
-	/* Each run of granules was counted as one range when it was read. */
-	taken = reader->ranges + reader->space->quarantine.ring.count;
-	if (taken <= reader->space->taken_ranges)
+	return 0;
+}
+
+/* Of the runs of live granules, the whole blocks of the engine: they are counted, or
+ * every end inside them is made known. NOMEM. */
+static int blocks_inside(struct iova_space *space, bool mark, uint64_t *count)
+{
+	const uint64_t block = space->engine.ops->block, end = space->world.start + space->world.length;
+	struct iova_piece piece;
+
+	*count = 0;
+	for (uint64_t pfn = space->world.start; pfn < end; pfn = piece.span.start + piece.span.length) {
+		uint64_t first, last;
+
+		iova_space_piece(space, pfn, &piece);
+		first = (piece.span.start + block - 1) & ~(block - 1);
+		last = (piece.span.start + piece.span.length) & ~(block - 1);
+		if (piece.state != IOVA_STATE_LIVE || first >= last)
+			continue;
+		*count += (last - first) >> iova_arith_log2(block);
+		for (; mark && first < last; first += block) {
+			int error =
+				iova_stock_reserve(space, &(struct iova_stock_more){ .takes = 1 }, IOVA_STOCK_PREFILL);
+
+			if (error)
+				return error;
+			space->engine.ops->mark(&space->engine, (struct iova_span){ first + block / 2, 1 });
+			space->marked_blocks++;
+		}
+	}
+	return 0;
+}
+
+/* Blocks that are marked take a sixteenth of what takes anywhere want in a large aperture. */
+#define BLOCKS_FEW 16u
+
+/* Each run of granules was counted as one range when it was read. Where one range of it
+ * ends and the next begins is not known: all that may be is marked, or else there is
+ * room for so many takes, which wants far more where ranges are short. */
+static int ranges_restore(struct reader *reader)
+{
+	struct iova_space *space = reader->space;
+	uint64_t taken = reader->ranges + space->quarantine.ring.count, blocks = 0;
+	struct iova_stock_more more = { 0 };
+	bool few = false;
+	int error;
+
+	if (taken <= space->taken_ranges)
 		return 0;
-	iova_space_lock(reader->space);
-	more.live = more.takes = taken - reader->space->taken_ranges;
-	error = iova_stock_reserve(reader->space, &more, IOVA_STOCK_PREFILL);
-	iova_space_unlock(reader->space);
+	more.live = taken - space->taken_ranges;
+	if (space->engine.ops->block) {
+		blocks_inside(space, false, &blocks);
+		few = blocks / BLOCKS_FEW <= more.live;
+	}
+	more.takes = few ? 0 : more.live;
+	iova_space_lock(space);
+	error = iova_stock_reserve(space, &more, IOVA_STOCK_PREFILL);
+	if (!error && few)
+		error = blocks_inside(space, true, &blocks);
+	iova_space_unlock(space);
 	if (error)
 		return error;
-	reader->space->unmarked += taken - reader->space->taken_ranges;
-	reader->space->taken_ranges = taken;
+	space->unmarked += more.takes;
+	space->taken_ranges = taken;
 	return 0;
 }
 
@@ -308,7 +357,7 @@ static int get_end(struct reader *reader)
 	iova_waiting_index(reader->space);
 	iova_waiting_cover(reader->space, reader->space->world);
 	iova_waiting_recount(reader->space);
-	return 0;
+	return ranges_restore(reader);
 }
 
 static int get_record(struct reader *reader, bool *end)

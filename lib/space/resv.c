@@ -109,11 +109,11 @@ static bool any_live(struct iova_space *space, struct iova_span span)
 	uint64_t at = span.start, last = iova_span_last(span);
 	struct iova_span found;
 
-	while (space->ledgered && iova_spantree_next(&space->ledger, at, &found) && found.start <= last) {
-		struct iova_spantree_path path;
+	while (space->ledgered && iova_ledger_next(&space->ledger, at, &found) && found.start <= last) {
+		struct iova_ledger_at live;
 
-		iova_spantree_seek(&space->ledger, found.start, &path);
-		if (!iova_ledger_waits(space, &path))
+		iova_ledger_find(&space->ledger, found.start, &live);
+		if (!iova_ledger_waits(&space->ledger, &live))
 			return true;
 		at = found.start + found.length;
 	}

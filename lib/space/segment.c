@@ -38,7 +38,7 @@ static void tell_cached(struct iova_space *space, struct iova_piece *piece)
 void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece *piece)
 {
 	uint64_t end = space->world.start + space->world.length;
-	struct iova_spantree_path path;
+	struct iova_ledger_at at;
 	struct iova_span span;
 	bool found;
 
@@ -60,7 +60,7 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 		iova_span_clip(&span, pfn, end - 1); /* what is quarantined in the hole is not */
 		goto inside;
 	}
-	found = space->ledgered && iova_spantree_next(&space->ledger, pfn, &span);
+	found = space->ledgered && iova_ledger_next(&space->ledger, pfn, &span);
 	if (!at_or_before(found, span, pfn, &end)) {
 		piece->span = (struct iova_span){ pfn, end - pfn };
 		tell_cached(space, piece);
@@ -68,9 +68,9 @@ void iova_space_piece(struct iova_space *space, uint64_t pfn, struct iova_piece 
 	}
 	piece->state = IOVA_STATE_LIVE;
 	if (space->flags & IOVA_SPACE_TRACKED) {
-		iova_spantree_seek(&space->ledger, pfn, &path);
-		piece->cookie = (void *)(uintptr_t)iova_spantree_extra(&space->ledger, &path)[IOVA_LEDGER_COOKIE];
-		piece->guard = iova_ledger_guard(space, &path);
+		iova_ledger_find(&space->ledger, pfn, &at);
+		piece->cookie = iova_ledger_cookie(&space->ledger, &at);
+		piece->guard = iova_ledger_guard(&space->ledger, &at);
 	}
 inside:
 	piece->span = (struct iova_span){ pfn, span.start + span.length - pfn };

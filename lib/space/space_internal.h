@@ -19,6 +19,7 @@
 #include "cache.h"
 #include "engine_bitmap.h"
 #include "engine_rbtree.h"
+#include "ledger.h"
 #include "quarantine_ring.h"
 #include "spantree.h"
 
@@ -92,8 +93,8 @@ struct iova_space {
 		struct iova_engine_base engine;
 		union iova_space_engine engine_of_kind;
 	};
-	struct iova_spantree ledger; /* taken ranges, where ledgered; extra words: enum ledger_word, where TRACKED */
-	struct iova_spantree holes;  /* the union of the reservations, inside the aperture */
+	struct iova_ledger ledger;	     /* taken ranges, where ledgered */
+	struct iova_spantree holes;	     /* the union of the reservations, inside the aperture */
 	struct iova_resv_record *resv_first; /* by start, then last */
 	struct iova_pool resv_pool;	     /* of records, where placed */
 	uint64_t resv_count;
@@ -103,6 +104,7 @@ struct iova_space {
 	uint64_t live_promised;		       /* live ranges that prefill vouched for; 0 = none */
 	uint64_t taken_ranges, taken_granules; /* live ones and cached ones */
 	uint64_t unmarked;		       /* of them: the engine may not know their ends, behind a restore */
+	uint64_t marked_blocks;		       /* of the engine, in what was restored: they count like ranges */
 	uint64_t allocs, frees, failures;      /* without what the caches served */
 	uint64_t cache_hits;		       /* of batches that had other ranges too; counted in allocs */
 	uint64_t cache_misses;
@@ -193,7 +195,7 @@ struct iova_stock iova_stock_most(uint64_t live, uint64_t reservations);
 struct iova_engine_need iova_stock_engine(const struct iova_stock *stock);
 
 /* The items that each pool must have for the stock. */
-#define IOVA_STOCK_POOLS (IOVA_ENGINE_POOLS + 4u)
+#define IOVA_STOCK_POOLS (IOVA_ENGINE_POOLS + IOVA_LEDGER_POOLS + 2u)
 void iova_stock_pools(struct iova_space *space, const struct iova_stock *stock,
 		      struct iova_pool *pool[IOVA_STOCK_POOLS], size_t items[IOVA_STOCK_POOLS]);
 
@@ -303,23 +305,10 @@ void iova_space_view_end(struct iova_space *space);
 
 void iova_space_cache_destroy(struct iova_space *space);
 
-/* ---- ledger.c: live ranges, where ledgered ---- */
-
-enum iova_ledger_word { IOVA_LEDGER_COOKIE, IOVA_LEDGER_GUARD, IOVA_LEDGER_WORDS };
-
-/* The live range that contains pfn. */
-bool iova_ledger_find(struct iova_space *space, uint64_t pfn, struct iova_spantree_path *path);
-
-/* Of path's range: its guard; whether it is quarantined.
- * pre: TRACKED. */
-#define IOVA_LEDGER_WAITS ((uint64_t)1 << 63) /* in the guard's word, which has no use for it */
-uint64_t iova_ledger_guard(const struct iova_space *space, const struct iova_spantree_path *path);
-bool iova_ledger_waits(const struct iova_space *space, const struct iova_spantree_path *path);
+/* ---- live.c: live ranges, where ledgered ---- */
 
 /* The guard of the range that contains pfn; 0 where the ledger has none there. */
 uint64_t iova_ledger_guard_at(struct iova_space *space, uint64_t pfn);
-
-void iova_ledger_add(struct iova_space *space, struct iova_span span, uint64_t guard, void *cookie);
 
 /* The word of a range that has been in a cache; NULL where it has none. A range that
  * a cache keeps stays in the ledger, with no guard and no cookie. */

@@ -84,17 +84,18 @@ struct iova_engine_need iova_stock_engine(const struct iova_stock *stock)
 void iova_stock_pools(struct iova_space *space, const struct iova_stock *stock,
 		      struct iova_pool *pool[IOVA_STOCK_POOLS], size_t items[IOVA_STOCK_POOLS])
 {
-	const unsigned ledger = IOVA_ENGINE_POOLS, holes = IOVA_ENGINE_POOLS + 2;
+	const unsigned ledger = IOVA_ENGINE_POOLS, holes = IOVA_ENGINE_POOLS + IOVA_LEDGER_POOLS;
 	struct iova_engine_need need = iova_stock_engine(stock);
 
 	for (unsigned i = 0; i < IOVA_ENGINE_POOLS; i++)
 		pool[i] = space->engine.pool[i];
 	space->engine.ops->need(&space->engine, &need, items);
-	pool[ledger] = &space->ledger.leaves;
-	pool[ledger + 1] = &space->ledger.inners;
-	items[ledger] = items[ledger + 1] = 0;
+	for (unsigned i = 0; i < IOVA_LEDGER_POOLS; i++) {
+		pool[ledger + i] = space->ledger.pool[i];
+		items[ledger + i] = 0;
+	}
 	if (space->ledgered)
-		iova_spantree_need(stock->live, &items[ledger], &items[ledger + 1]);
+		iova_ledger_need(&space->ledger, stock->live, &items[ledger]);
 	pool[holes] = &space->holes.leaves;
 	pool[holes + 1] = &space->holes.inners;
 	iova_spantree_need(stock->holes, &items[holes], &items[holes + 1]);
@@ -131,6 +132,14 @@ static uint64_t engine_takes(const struct iova_space *space)
 	return space->engine.ops->takes(&space->engine);
 }
 
+static struct iova_stock promise_of(const struct iova_space *space, uint64_t live, uint64_t reservations)
+{
+	struct iova_stock stock = iova_stock_most(live, reservations);
+
+	stock.ranges += space->marked_blocks;
+	return stock;
+}
+
 /* What the space needs now for so many more, its promise of live ranges
  * included, whose number of extents may be anything by then. */
 static struct iova_stock stock_needed(struct iova_space *space, const struct iova_stock_more *more)
@@ -138,13 +147,13 @@ static struct iova_stock stock_needed(struct iova_space *space, const struct iov
 	uint64_t covered = space->quarantine.covered + more->covered;
 	uint64_t live = space->taken_ranges + more->live, holes = space->resv_count + more->resv;
 	uint64_t extents = space->engine.ops->extents(&space->engine) + more->live + more->resv;
-	bool promised_all = live + holes < space->stock.ranges;
+	bool promised_all = live + holes + space->marked_blocks < space->stock.ranges;
 	struct iova_stock need = { .extents = extents_most(live, extents, holes + covered),
 				   .live = live,
 				   .holes = holes,
 				   .takes = space->unmarked + more->resv +
 					    (promised_all ? !!more->takes : more->takes) };
-	struct iova_stock promised = iova_stock_most(space->live_promised, holes);
+	struct iova_stock promised = promise_of(space, space->live_promised, holes);
 	uint64_t most = iova_stock_most(live, holes).extents;
 
 	if (covered && need.extents > most)
@@ -357,7 +366,7 @@ static int stock_promise(struct iova_space *space, uint64_t live)
 	int error;
 
 	do {
-		struct iova_stock need = iova_stock_most(live, space->resv_count);
+		struct iova_stock need = promise_of(space, live, space->resv_count);
 
 		reservations = space->resv_count;
 		error = stock_grow(space, &need, 0);
@@ -409,7 +418,9 @@ static uint64_t stock_evacuate(struct iova_space *space, unsigned tree, uint64_t
 {
 	if (!tree)
 		return space->engine.ops->evacuate(&space->engine, pfn);
-	return iova_spantree_evacuate(tree == 1 ? &space->holes : &space->ledger, pfn);
+	if (tree == 1)
+		return iova_spantree_evacuate(&space->holes, pfn);
+	return iova_ledger_evacuate(&space->ledger, pfn);
 }
 
 /* Takes out one closed slab that is empty; NULL where there is none. */

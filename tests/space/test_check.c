@@ -95,7 +95,7 @@ static void tree_the_trees(void **state)
 	s.space->holes.total++;
 	subject_seen(&s, "holes: the tree's counts");
 	subject_open(&s, IOVA_SPACE_TRACKED);
-	s.space->ledger.spans++;
+	s.space->ledger.tree.spans++;
 	subject_seen(&s, "ledger: the tree's counts");
 }
 
@@ -144,7 +144,7 @@ static void live_and_something_else(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		subject_open(&s, IOVA_SPACE_TRACKED);
-		iova_ledger_add(s.space, (struct iova_span){ cases[i].pfn, cases[i].length }, 0, NULL);
+		iova_ledger_add(&s.space->ledger, (struct iova_span){ cases[i].pfn, cases[i].length }, 0, NULL);
 		subject_seen(&s, cases[i].verdict);
 	}
 }
@@ -283,13 +283,13 @@ static void what_waits_and_something_else(void **state)
 static void what_waits_is_miscounted(void **state)
 {
 	struct iova_quarantine_ring *ring;
-	struct iova_spantree_path path;
+	struct iova_ledger_at at;
 	struct subject s;
 
 	(void)state;
 	waiting_open(&s, IOVA_SPACE_TRACKED);
-	assert_true(iova_ledger_find(s.space, 60, &path));
-	iova_spantree_extra(&s.space->ledger, &path)[IOVA_LEDGER_GUARD] |= IOVA_LEDGER_WAITS;
+	assert_true(iova_ledger_find(&s.space->ledger, 60, &at));
+	iova_ledger_wait(&s.space->ledger, &at, true);
 	subject_seen(&s, "ledger: quarantined ranges are miscounted");
 	waiting_open(&s, 0);
 	s.space->quarantine.covered++;
@@ -312,7 +312,7 @@ static void what_waits_is_miscounted(void **state)
 /* ---- the caches ---- */
 
 /* A page that is cached, its word in the marks, and its place in the ledger. */
-static uint64_t *cached_open(struct subject *s, uint32_t flags, struct iova_spantree_path *path)
+static uint64_t *cached_open(struct subject *s, uint32_t flags, struct iova_ledger_at *at)
 {
 	struct iova_space_config config;
 	uint64_t iova, *mark;
@@ -327,34 +327,40 @@ static uint64_t *cached_open(struct subject *s, uint32_t flags, struct iova_span
 	assert_int_equal(iova, 99 * PAGE);
 	assert_ok(iova_free(s->space, iova, PAGE));
 	assert_ok(iova_check(s->space, test_print, &s->said));
-	assert_true(iova_ledger_find(s->space, 99, path));
+	assert_true(iova_ledger_find(&s->space->ledger, 99, at));
 	mark = iova_ledger_mark(s->space, (struct iova_span){ 99, 1 });
 	assert_non_null(mark);
 	return mark;
 }
 
+static void replace(struct subject *s, struct iova_ledger_at *at, struct iova_span span, uint64_t guard)
+{
+	iova_ledger_remove(&s->space->ledger, at);
+	iova_ledger_add(&s->space->ledger, span, guard, NULL);
+}
+
 static void cached_and_not_marked_so(void **state)
 {
 	static const char verdict[] = "0x63000-0x63fff: cached and not marked so";
-	struct iova_spantree_path path;
+	struct iova_ledger_at at;
 	struct subject s;
 	uint64_t *mark;
 
 	(void)state;
-	mark = cached_open(&s, IOVA_SPACE_CHECKED, &path);
+	mark = cached_open(&s, IOVA_SPACE_CHECKED, &at);
 	*mark = (*mark & ~(uint64_t)IOVA_MARK_STATE) | IOVA_MARK_LIVE;
 	subject_seen(&s, verdict);
-	cached_open(&s, IOVA_SPACE_CHECKED, &path);
-	iova_spantree_remove(&s.space->ledger, &path);
+	cached_open(&s, IOVA_SPACE_CHECKED, &at);
+	iova_ledger_remove(&s.space->ledger, &at);
 	subject_seen(&s, "0x63000-0x63fff: neither free, live, reserved nor a guard");
-	cached_open(&s, IOVA_SPACE_CHECKED, &path);
-	iova_spantree_replace(&s.space->ledger, &path, (struct iova_span){ 98, 2 });
+	cached_open(&s, IOVA_SPACE_CHECKED, &at);
+	replace(&s, &at, (struct iova_span){ 98, 2 }, 0);
 	subject_seen(&s, verdict);
-	cached_open(&s, IOVA_SPACE_CHECKED, &path);
-	iova_spantree_replace(&s.space->ledger, &path, (struct iova_span){ 99, 2 });
+	cached_open(&s, IOVA_SPACE_CHECKED, &at);
+	replace(&s, &at, (struct iova_span){ 99, 2 }, 0);
 	subject_seen(&s, verdict);
-	cached_open(&s, IOVA_SPACE_TRACKED, &path);
-	iova_spantree_extra(&s.space->ledger, &path)[IOVA_LEDGER_GUARD] = 1;
+	cached_open(&s, IOVA_SPACE_TRACKED, &at);
+	replace(&s, &at, (struct iova_span){ 99, 1 }, 1);
 	subject_seen(&s, verdict);
 }
 

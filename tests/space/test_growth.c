@@ -98,12 +98,70 @@ static void a_batch_that_needs_more_gets_it(void **state)
 	close_space(space);
 }
 
+/* Ranges side by side, of which a snapshot says only how many there are, come back with
+ * what they had, and can be freed one by one. */
+static void a_restore_asks_for_what_it_uses(void **state)
+{
+	enum { COUNT = 2000 };
+	static struct live live[COUNT];
+	struct iova_space *space = open_space(), *restored;
+	struct iova_space_config config = test_config(0, (UINT64_C(1) << 48) - 1, 0, &memory);
+	struct test_random random = { test_seed() };
+	struct test_text text = { 0 };
+	struct test_reader reader;
+	size_t bytes;
+
+	(void)state;
+	for (uint32_t i = 0; i < COUNT; i++)
+		take(space, &random, &live[i]);
+	assert_ok(iova_save(space, test_write, &text));
+	bytes = memory.bytes;
+	close_space(space);
+	reader = (struct test_reader){ text.data, text.size, 0 };
+	assert_ok(iova_restore(&config, test_read, &reader, &restored));
+	assert_in_range(memory.bytes, bytes / 4, 2 * bytes);
+	assert_ok(iova_space_prefill(restored, COUNT));
+	assert_ok(iova_check(restored, NULL, NULL));
+	for (uint32_t left = COUNT; left; left--) {
+		uint32_t i = (uint32_t)test_below(&random, left);
+
+		assert_ok(iova_free(restored, live[i].iova, live[i].length));
+		live[i] = live[left - 1];
+	}
+	close_space(restored);
+	test_text_free(&text);
+}
+
+/* Few ranges in long runs: blocks would take more than the ranges do. */
+static void a_restore_of_long_ranges(void **state)
+{
+	struct iova_space *space = open_space(), *restored;
+	struct iova_space_config config = test_config(0, (UINT64_C(1) << 48) - 1, 0, &memory);
+	struct test_text text = { 0 };
+	struct test_reader reader;
+	size_t bytes;
+
+	(void)state;
+	for (uint64_t i = 0; i < 16; i++)
+		assert_ok(iova_alloc_at(space, i * GIB(1024) + i * PAGE, GIB(1024) + PAGE, NULL));
+	assert_ok(iova_save(space, test_write, &text));
+	bytes = memory.bytes;
+	close_space(space);
+	reader = (struct test_reader){ text.data, text.size, 0 };
+	assert_ok(iova_restore(&config, test_read, &reader, &restored));
+	assert_in_range(memory.bytes, 1, bytes + 16 * KIB(20));
+	for (uint64_t i = 16; i-- > 0;)
+		assert_ok(iova_free(restored, i * GIB(1024) + i * PAGE, GIB(1024) + PAGE));
+	close_space(restored);
+	test_text_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_hooks_are_called_seldom),
-		cmocka_unit_test(a_batch_asks_for_what_it_uses),
-		cmocka_unit_test(a_batch_that_needs_more_gets_it),
+		cmocka_unit_test(the_hooks_are_called_seldom),	   cmocka_unit_test(a_batch_asks_for_what_it_uses),
+		cmocka_unit_test(a_batch_that_needs_more_gets_it), cmocka_unit_test(a_restore_asks_for_what_it_uses),
+		cmocka_unit_test(a_restore_of_long_ranges),
 	};
 
 	return SUITE_RUN("growth", tests);
