@@ -7,6 +7,7 @@
 #define IOVA_EXPORT_H
 
 #pragma GCC visibility push(default)
+#include <iova/backends/soft.h>
 #include <iova/backends/vfio.h>
 #include <iova/iova.h>
 #pragma GCC visibility pop
