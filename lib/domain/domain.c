@@ -49,6 +49,7 @@ static int start(struct iova_dma_domain *domain, const struct iova_dma_config *c
 	domain->page_sizes |= caps->page_sizes & (0 - caps->page_sizes);
 	domain->granule = space->granule;
 	domain->shift = iova_arith_log2(space->granule);
+	domain->last = space->aperture.last;
 	domain->caps_flags = caps->flags;
 	domain->max_mappings = caps->max_mappings;
 	domain->flags = config->flags;
@@ -72,4 +73,62 @@ static void records_free(struct iova_dma_domain *domain)
 	iova_port_lock_destroy(&domain->lock);
 	iova_space_destroy(domain->space);
 	memory.free(memory.ctx, domain, sizeof(*domain));
+}
+
+int iova_dma_domain_create(const struct iova_dma_config *given, struct iova_backend *backend,
+			   struct iova_dma_domain **domain)
+{
+	struct iova_caps caps = { .struct_size = sizeof(caps) };
+	struct iova_dma_domain *made;
+	struct iova_space_config space;
+	struct iova_dma_config config;
+	struct iova_memory memory;
+	int error = iova_struct_read(&config, sizeof(config), sizeof(config), given);
+
+	if (!error && config.flags & ~IOVA_DMA_DEFERRED)
+		error = IOVA_ERR_INVAL;
+	if (!error)
+		error = backend->ops->caps(backend, &caps);
+	if (!error)
+		error = space_config(&space, config.space, &caps);
+	if (!error)
+		error = iova_memory_read(&memory, space.memory);
+	if (error)
+		return error;
+	made = memory.alloc(memory.ctx, sizeof(*made), _Alignof(struct iova_dma_domain), 0);
+	if (!made)
+		return IOVA_ERR_NOMEM;
+	memset(made, 0, sizeof(*made));
+	made->memory = memory;
+	made->backend = backend;
+	error = iova_space_create(&space, &made->space);
+	if (!error)
+		error = start(made, &config, &caps, &space);
+	if (error)
+		records_free(made);
+	else
+		*domain = made;
+	return error;
+}
+
+int iova_dma_domain_destroy(struct iova_dma_domain *domain)
+{
+	if (!domain)
+		return 0;
+	if (domain->devices)
+		return IOVA_ERR_BUSY;
+	iova_domain_unmap_all(domain);
+	records_free(domain);
+	return 0;
+}
+
+void iova_dma_domain_abandon(struct iova_dma_domain *domain)
+{
+	if (domain)
+		records_free(domain);
+}
+
+struct iova_space *iova_dma_space(struct iova_dma_domain *domain)
+{
+	return domain->space;
 }

@@ -25,6 +25,7 @@ struct iova_dma_domain {
 	uint64_t max_mappings;
 
 	struct iova_wordmap records;
+	uint64_t last; /* constant: of the aperture */
 	uint64_t entries; /* of the backend's budget, in use; a port's word */
 
 	struct iova_port_lock lock;
@@ -48,6 +49,9 @@ int iova_domain_sync(void *domain);
 void iova_domain_break(struct iova_dma_domain *domain, const struct domain_mapping *mapping,
 		       const struct iova_gather *gather);
 
+/* Whatever is mapped; nobody maps beside it. */
+void iova_domain_unmap_all(struct iova_dma_domain *domain);
+
 /* layout.c */
 
 /* The pages that come first in a range that is left; m's iova and length are of what
@@ -68,6 +72,9 @@ void iova_record_set(struct iova_dma_domain *domain, const struct domain_mapping
 /* The mapping that is exactly [iova, iova + length) becomes the caller's to unmap. NOENT,
  * INVAL. */
 int iova_record_claim(struct iova_dma_domain *domain, uint64_t iova, uint64_t length, struct domain_mapping *mapping);
+/* The first mapping at or above an address becomes the caller's to unmap; false where
+ * there is none. */
+bool iova_record_claim_next(struct iova_dma_domain *domain, uint64_t iova, struct domain_mapping *mapping);
 /* It is gone. */
 void iova_record_clear(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
 

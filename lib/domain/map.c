@@ -244,10 +244,50 @@ static int unmap_strict(struct iova_dma_domain *domain, const struct domain_mapp
 	return iova_free(domain->space, mapping->start, mapping->length);
 }
 
+/* Room in the quarantine comes first: behind the unmap nothing may fail. */
+static int unmap_deferred(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+{
+	struct iova_gather gather;
+	int error;
+
+	if (iova_quarantine_begin(domain->quarantine))
+		return unmap_strict(domain, mapping);
+	gather_clear(&gather);
+	error = pages_unmap(domain, mapping, mapping->length, &gather);
+	if (error) {
+		iova_quarantine_cancel(domain->quarantine);
+		iova_domain_break(domain, mapping, &gather);
+		return error;
+	}
+	gather_put(domain, &gather);
+	budget_give(domain, mapping);
+	iova_record_clear(domain, mapping);
+	return iova_quarantine_put(domain->quarantine, mapping->start, mapping->length);
+}
+
 int iova_dma_unmap(struct iova_dma_domain *domain, uint64_t iova, uint64_t length)
 {
 	struct domain_mapping mapping;
 	int error = iova_record_claim(domain, iova, length, &mapping);
 
-	return error ? error : unmap_strict(domain, &mapping);
+	if (error)
+		return error;
+	return domain->flags & IOVA_DMA_DEFERRED ? unmap_deferred(domain, &mapping) : unmap_strict(domain, &mapping);
+}
+
+int iova_dma_flush(struct iova_dma_domain *domain)
+{
+	return iova_quarantine_flush(domain->quarantine);
+}
+
+void iova_domain_unmap_all(struct iova_dma_domain *domain)
+{
+	struct domain_mapping mapping = { .start = 0 };
+	struct iova_gather gather;
+
+	gather_clear(&gather);
+	while (iova_record_claim_next(domain, mapping.start, &mapping))
+		pages_unmap(domain, &mapping, mapping.length, &gather);
+	gather_put(domain, &gather);
+	iova_domain_sync(domain);
 }
