@@ -65,6 +65,39 @@ int iova_dma_domain_destroy(struct iova_dma_domain *domain);
  * lost. NULL is fine. */
 void iova_dma_domain_abandon(struct iova_dma_domain *domain);
 
+#define IOVA_ATTACH_SKIP_RELAXABLE 1u /* direct-relaxable regions are neither mapped nor kept free */
+
+/* Why a device cannot be attached: one of its regions, and what is in its way. */
+struct iova_conflict {
+	size_t struct_size;
+	struct iova_resv resv;
+	struct iova_extent live; /* the live range that the region meets; start > last: none */
+	const char *why;	 /* a sentence; constant */
+};
+/* Valid during the call; it must not call the domain. Its result ends nothing. */
+typedef int (*iova_conflict_fn)(void *ctx, const struct iova_conflict *conflict);
+
+/*
+ * The device's regions are kept free, those that are direct are mapped 1:1, and then
+ * the backend attaches it: all, or nothing. Regions of several devices may overlap.
+ * From before the device translates until its detach its direct regions are mapped.
+ *
+ * visit (may be NULL) sees each conflict; with one there is nothing changed, and the error
+ * is ADDRINUSE where a live range is in the way, or NOTSUP where the backend cannot
+ * translate a direct region. dry_run lists the same, and changes nothing ever.
+ *
+ * INVAL: device is NULL, its struct_size too small, a boundary that is no power of two, an
+ * unknown flag. EXIST: it is attached. NOMEM; what the backend returns.
+ */
+int iova_dma_attach(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
+		    iova_conflict_fn visit, void *ctx);
+int iova_dma_attach_dry_run(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
+			    iova_conflict_fn visit, void *ctx);
+/* The device is blocked, and its regions go, but for what others have of them. BUSY: it is
+ * the last, and something is mapped. NOENT: it is not attached. The backend's error, and
+ * it still is. */
+int iova_dma_detach(struct iova_dma_domain *domain, struct iova_device *device);
+
 /* The domain's own: reserve in it, look at it; what is live in it is the domain's. */
 struct iova_space *iova_dma_space(struct iova_dma_domain *domain);
 

@@ -55,6 +55,8 @@ static int start(struct iova_dma_domain *domain, const struct iova_dma_config *c
 	domain->flags = config->flags;
 	domain->gather = (struct iova_gather){ .struct_size = sizeof(domain->gather), .extent = { 1, 0 } };
 	iova_port_lock_init(&domain->lock, space->flags & IOVA_SPACE_ATOMIC);
+	iova_port_event_init(&domain->ended);
+	domain->reach = caps->aperture;
 	error = iova_wordmap_init(&domain->records, (space->aperture.last >> domain->shift << 1) + 1, &domain->memory);
 	if (!error)
 		error = quarantine_create(domain, config);
@@ -70,6 +72,7 @@ static void records_free(struct iova_dma_domain *domain)
 	iova_quarantine_destroy(domain->quarantine);
 	if (domain->records.root)
 		iova_wordmap_destroy(&domain->records);
+	iova_port_event_destroy(&domain->ended);
 	iova_port_lock_destroy(&domain->lock);
 	iova_space_destroy(domain->space);
 	memory.free(memory.ctx, domain, sizeof(*domain));

@@ -13,6 +13,21 @@
 #include <iova/dma.h>
 #include <iova/quarantine.h>
 
+/* A region of a device. */
+struct domain_region {
+	struct domain_region *next;
+	struct iova_resv resv; /* owner: the device */
+	char origin[64];
+	struct iova_extent pages; /* that are mapped 1:1, if it is a direct one; start > last: none */
+};
+
+/* A device that is attached, or about to be. */
+struct domain_device {
+	struct domain_device *next;
+	struct iova_device *device;
+	struct domain_region *regions;
+};
+
 struct iova_dma_domain {
 	/* Constant after create. */
 	struct iova_space *space;
@@ -20,6 +35,7 @@ struct iova_dma_domain {
 	struct iova_backend *backend;
 	struct iova_memory memory;
 	uint64_t page_sizes, granule;
+	struct iova_extent reach; /* what the backend translates */
 	unsigned shift; /* log2 of the granule */
 	uint32_t flags, caps_flags;
 	uint64_t max_mappings;
@@ -30,7 +46,9 @@ struct iova_dma_domain {
 
 	struct iova_port_lock lock;
 	struct iova_gather gather; /* what was unmapped, and no sync has begun for */
-	uint32_t devices;
+	bool changing;		   /* somebody attaches or detaches */
+	struct iova_port_event ended; /* no one does any more */
+	struct domain_device *devices; /* changes while changing, and under lock */
 	uint64_t broken; /* mappings whose unmap failed */
 };
 
@@ -51,6 +69,12 @@ void iova_domain_break(struct iova_dma_domain *domain, const struct domain_mappi
 
 /* Whatever is mapped; nobody maps beside it. */
 void iova_domain_unmap_all(struct iova_dma_domain *domain);
+
+/* Maps whole pages; how much is mapped is *done, also where it fails. */
+int iova_domain_map_pages(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t source,
+			  uint32_t prot, uint64_t *done);
+/* Unmaps the first length bytes of a mapping, and invalidates. */
+int iova_domain_unmap_pages(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t length);
 
 /* layout.c */
 

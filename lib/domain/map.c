@@ -66,9 +66,8 @@ static int pages_unmap(struct iova_dma_domain *domain, const struct domain_mappi
 	return error;
 }
 
-/* How much is mapped is *done, also where it fails. */
-static int pages_map(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t source,
-		     uint32_t prot, uint64_t *done)
+int iova_domain_map_pages(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t source,
+			  uint32_t prot, uint64_t *done)
 {
 	int error = 0;
 
@@ -85,21 +84,18 @@ static int pages_map(struct iova_dma_domain *domain, const struct domain_mapping
 	return error;
 }
 
-/* The part of a mapping that was mapped is unmapped again, and its address given back;
- * where that fails, nobody gets the address any more. */
-static void map_undo(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t done)
+int iova_domain_unmap_pages(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t length)
 {
 	struct iova_gather gather;
 	int error;
 
 	gather_clear(&gather);
-	error = pages_unmap(domain, mapping, done, &gather);
+	error = pages_unmap(domain, mapping, length, &gather);
 	if (!error)
 		error = domain->backend->ops->sync(domain->backend, &gather);
-	if (!error)
-		iova_free(domain->space, mapping->start, mapping->length);
-	else
+	if (error)
 		iova_domain_break(domain, mapping, &gather);
+	return error;
 }
 
 static uint64_t limit_of(const struct iova_device *device)
@@ -182,10 +178,11 @@ static int map_placed(struct iova_dma_domain *domain, const struct domain_mappin
 		iova_free(domain->space, mapping->start, mapping->length);
 		return error;
 	}
-	error = pages_map(domain, mapping, source, prot, &done);
+	error = iova_domain_map_pages(domain, mapping, source, prot, &done);
 	if (error) {
 		budget_give(domain, mapping);
-		map_undo(domain, mapping, done);
+		if (!iova_domain_unmap_pages(domain, mapping, done))
+			iova_free(domain->space, mapping->start, mapping->length);
 	} else {
 		iova_record_set(domain, mapping);
 	}
@@ -228,17 +225,10 @@ void iova_domain_break(struct iova_dma_domain *domain, const struct domain_mappi
 
 static int unmap_strict(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	struct iova_gather gather;
-	int error;
+	int error = iova_domain_unmap_pages(domain, mapping, mapping->length);
 
-	gather_clear(&gather);
-	error = pages_unmap(domain, mapping, mapping->length, &gather);
-	if (!error)
-		error = domain->backend->ops->sync(domain->backend, &gather);
-	if (error) {
-		iova_domain_break(domain, mapping, &gather);
+	if (error)
 		return error;
-	}
 	budget_give(domain, mapping);
 	iova_record_clear(domain, mapping);
 	return iova_free(domain->space, mapping->start, mapping->length);
