@@ -89,8 +89,8 @@ typedef int (*iova_conflict_fn)(void *ctx, const struct iova_conflict *conflict)
  * INVAL: device is NULL, its struct_size too small, a boundary that is no power of two, an
  * unknown flag. EXIST: it is attached. NOMEM; what the backend returns.
  */
-int iova_dma_attach(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
-		    iova_conflict_fn visit, void *ctx);
+int iova_dma_attach(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags, iova_conflict_fn visit,
+		    void *ctx);
 int iova_dma_attach_dry_run(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
 			    iova_conflict_fn visit, void *ctx);
 /* The device is blocked, and its regions go, but for what others have of them. BUSY: it is

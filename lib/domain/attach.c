@@ -166,7 +166,8 @@ static bool unmapped_part(const struct iova_dma_domain *domain, struct iova_exte
 			for (const struct domain_region *region = device->regions; region; region = region->next) {
 				const struct iova_extent *pages = &region->pages;
 
-				if (pages->start > pages->last || pages->last < part->start || pages->start > part->last)
+				if (pages->start > pages->last || pages->last < part->start ||
+				    pages->start > part->last)
 					continue;
 				if (pages->start > part->start) {
 					part->last = pages->start - 1;
@@ -204,7 +205,8 @@ static int direct_change(struct iova_dma_domain *domain, const struct domain_reg
 		if (error && map) {
 			iova_domain_unmap_pages(domain, &mapping, done);
 			if (part.start > pages.start)
-				direct_change(domain, region, (struct iova_extent){ pages.start, part.start - 1 }, false);
+				direct_change(domain, region, (struct iova_extent){ pages.start, part.start - 1 },
+					      false);
 		}
 		if (part.last == pages.last)
 			break;
@@ -321,8 +323,8 @@ static int attach(struct iova_dma_domain *domain, struct iova_device *device, ui
 	return error;
 }
 
-int iova_dma_attach(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
-		    iova_conflict_fn visit, void *ctx)
+int iova_dma_attach(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags, iova_conflict_fn visit,
+		    void *ctx)
 {
 	return attach(domain, device, flags, visit, ctx, false);
 }

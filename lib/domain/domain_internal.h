@@ -36,20 +36,20 @@ struct iova_dma_domain {
 	struct iova_memory memory;
 	uint64_t page_sizes, granule;
 	struct iova_extent reach; /* what the backend translates */
-	unsigned shift; /* log2 of the granule */
+	unsigned shift;		  /* log2 of the granule */
 	uint32_t flags, caps_flags;
 	uint64_t max_mappings;
 
 	struct iova_wordmap records;
-	uint64_t last; /* constant: of the aperture */
+	uint64_t last;	  /* constant: of the aperture */
 	uint64_t entries; /* of the backend's budget, in use; a port's word */
 
 	struct iova_port_lock lock;
-	struct iova_gather gather; /* what was unmapped, and no sync has begun for */
-	bool changing;		   /* somebody attaches or detaches */
-	struct iova_port_event ended; /* no one does any more */
+	struct iova_gather gather;     /* what was unmapped, and no sync has begun for */
+	bool changing;		       /* somebody attaches or detaches */
+	struct iova_port_event ended;  /* no one does any more */
 	struct domain_device *devices; /* changes while changing, and under lock */
-	uint64_t broken; /* mappings whose unmap failed */
+	uint64_t broken;	       /* mappings whose unmap failed */
 };
 
 /* One mapping: [start, start + length) is whole granules, offset and pad what the user's

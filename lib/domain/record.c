@@ -7,9 +7,9 @@
  */
 #include "domain_internal.h"
 
-#define STATE	 3u
-#define LIVE	 1u
-#define CLAIMED	 2u
+#define STATE	    3u
+#define LIVE	    1u
+#define CLAIMED	    2u
 #define ORDER(word) ((unsigned)((word) >> 2) & 63)
 
 static uint64_t number_of(const struct iova_dma_domain *domain, uint64_t iova)

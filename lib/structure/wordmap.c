@@ -74,8 +74,8 @@ uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t 
 		if (block)
 			continue;
 		made = block_make(map, flags);
-		if (made && !__atomic_compare_exchange_n(link, &below, made, false, __ATOMIC_ACQ_REL,
-							 __ATOMIC_ACQUIRE)) {
+		if (made &&
+		    !__atomic_compare_exchange_n(link, &below, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			block_free(map, made);
 			made = below; /* another CPU's */
 		}
