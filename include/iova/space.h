@@ -126,8 +126,8 @@ int iova_space_prefill(struct iova_space *space, size_t live_ranges);
  * 780,000 + 4,500 L: it looks at every free extent in up to 64 blocks of 1024 granules.
  * All this for lengths below 2^31 granules, for what was allocated as one range, for a
  * reservation that takes one free extent or leaves one (each other costs as much again),
- * without a quarantine, and in a space that is neither CHECKED nor TRACKED: a ledger adds
- * O(log live ranges). A step is a stretch of code without a branch, as gcc -O1
+ * without a quarantine, CHECKED or not; in a TRACKED space its ledger adds O(log live
+ * ranges). A step is a stretch of code without a branch, as gcc -O1
  * -fsanitize-coverage=trace-pc counts them for any of the machines that the tests run on.
  */
 int iova_space_bytes(const struct iova_space_config *config, size_t live_ranges, size_t reservations, size_t *bytes);

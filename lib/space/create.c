@@ -76,6 +76,18 @@ static void engine_init(union iova_space_engine *engine, const struct iova_space
 		iova_engine_rbtree_init(&engine->rbtree);
 }
 
+/* Live ranges that have neither cookies nor guards are kept in bits, where the user has
+ * asked for what is bounded by the aperture. */
+static void ledger_init(struct iova_ledger *ledger, const struct iova_space_config *config)
+{
+	bool tracked = config->flags & IOVA_SPACE_TRACKED;
+
+	if (config->engine == IOVA_ENGINE_BITMAP && config->flags & IOVA_SPACE_CHECKED && !tracked)
+		iova_ledger_init_bits(ledger, world_of(config));
+	else
+		iova_ledger_init_tree(ledger, tracked);
+}
+
 /* A space without records: every pool is empty. */
 static void space_init(struct iova_space *space, const struct iova_space_config *config,
 		       const struct iova_memory *memory)
@@ -95,7 +107,7 @@ static void space_init(struct iova_space *space, const struct iova_space_config 
 	iova_cache_plan(&space->cache, space->world, config->cache_depth, config->depot_magazines);
 	space->cache_lengths = iova_space_cache_lengths(space, config->cache_granules);
 	engine_init(&space->engine_of_kind, config);
-	iova_ledger_init(&space->ledger, config->flags & IOVA_SPACE_TRACKED);
+	ledger_init(&space->ledger, config);
 	iova_spantree_init(&space->holes, 0, 0);
 	iova_pool_init(&space->resv_pool, iova_resv_record_bytes(IOVA_RESV_ORIGIN_PLACED_MOST), 1);
 }
@@ -213,8 +225,8 @@ static bool ledger_measure(const struct iova_space_config *config, const struct 
 
 	if (!(config->flags & (IOVA_SPACE_CHECKED | IOVA_SPACE_TRACKED)))
 		return true;
-	iova_ledger_init(&ledger, config->flags & IOVA_SPACE_TRACKED);
-	iova_ledger_need(&ledger, stock->live, items);
+	ledger_init(&ledger, config);
+	iova_ledger_need(&ledger, stock->live, 0, items);
 	for (unsigned i = 0; i < IOVA_LEDGER_POOLS; i++)
 		said = said && slab_measure(ledger.pool[i], items[i], bytes);
 	return said;

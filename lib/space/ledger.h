@@ -1,33 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * The ranges that a space knows one by one: disjoint, in granules. Where it is TRACKED
- * each has a cookie and a guard, and may be one that waits in the quarantine. No lock:
- * the space's.
+ * The ranges that a space knows one by one: disjoint, in granules. Where it is tracked
+ * each has a cookie and a guard, and may be one that waits in the quarantine. Else it
+ * can be kept in bits, so that what it needs is bounded by the aperture. No lock: the
+ * space's.
  */
 #ifndef IOVA_LEDGER_H
 #define IOVA_LEDGER_H
 
+#include "rangemap.h"
 #include "spantree.h"
 
 #define IOVA_LEDGER_POOLS 2u
 
 struct iova_ledger {
-	bool tracked; /* constant */
-	struct iova_spantree tree;
+	bool tracked, in_bits; /* constant, one of them at most */
+	union {
+		struct iova_spantree tree;
+		struct iova_rangemap map; /* where in_bits */
+	};
 	struct iova_pool *pool[IOVA_LEDGER_POOLS];
 };
 
 /* A range of the ledger, until this or another is removed or added. */
 struct iova_ledger_at {
 	struct iova_span span;
-	struct iova_spantree_path path;
+	struct iova_spantree_path path; /* not where in_bits */
 };
 
 /* The pools are empty and the ledger unusable until iova_ledger_start. */
-void iova_ledger_init(struct iova_ledger *ledger, bool tracked);
+void iova_ledger_init_tree(struct iova_ledger *ledger, bool tracked);
+void iova_ledger_init_bits(struct iova_ledger *ledger, struct iova_span world);
 
-/* The items that each pool must have for so many ranges. */
-void iova_ledger_need(const struct iova_ledger *ledger, uint64_t ranges, size_t items[IOVA_LEDGER_POOLS]);
+/* The items that each pool must have for so many ranges at once, in any arrangement; and
+ * where in_bits, for so many more than there are, whatever is removed in between. */
+void iova_ledger_need(const struct iova_ledger *ledger, uint64_t ranges, uint64_t more,
+		      size_t items[IOVA_LEDGER_POOLS]);
+
+/* For how many ranges more the pools suffice, wherever these come; UINT64_MAX where the
+ * number of ranges alone decides. Each that is added makes it less by one at most, and
+ * one that is removed never does. O(1). */
+uint64_t iova_ledger_room(const struct iova_ledger *ledger);
 
 /* pre: the pools hold iova_ledger_need of nothing. */
 void iova_ledger_start(struct iova_ledger *ledger);
@@ -42,7 +55,7 @@ bool iova_ledger_find(struct iova_ledger *ledger, uint64_t pfn, struct iova_ledg
 bool iova_ledger_next(struct iova_ledger *ledger, uint64_t pfn, struct iova_span *span);
 
 /* guard: IOVA_LEDGER_WAITS may be in it.
- * pre: span meets no range; the pools hold iova_ledger_need for one more. */
+ * pre: span meets no range; the pools suffice for one more. */
 void iova_ledger_add(struct iova_ledger *ledger, struct iova_span span, uint64_t guard, void *cookie);
 
 void iova_ledger_remove(struct iova_ledger *ledger, struct iova_ledger_at *at);

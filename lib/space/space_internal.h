@@ -27,10 +27,11 @@
 
 struct iova_resv_record;
 
-/* What the pools must suffice for. takes: beside what is in use, so it stands in what
- * is needed, and never in what there is; the engine says that. */
+/* What the pools must suffice for. takes, and adds to a ledger in bits: beside what is in
+ * use, so they stand in what is needed, and never in what there is; the engine and the
+ * ledger say that. live: in the ledger; where that is in bits, of a promise alone. */
 struct iova_stock {
-	uint64_t extents, live, holes, ranges, takes;
+	uint64_t extents, live, holes, ranges, takes, adds;
 };
 
 /* The engine's kind is known where it is initialised, and nowhere else. */

@@ -47,6 +47,13 @@
  * there as long as the promise is not used up; iova_stock_takes looks whether that is so.
  *
  * Wrong frees that go unseen make no end that was not in use: free.c refuses those.
+ *
+ * A ledger in bits asks for room as such an engine does, for at most V ranges, and a
+ * range that leaves it wants none. But W of the V are quarantined and have left it, and
+ * come back, where a cache may keep them, when nothing can be asked for. So whoever adds
+ * n ranges sees to it that there is room for W + n: then the ledger has room for all V
+ * and the n at once, and so for each part of them, whatever comes and goes. In a promise
+ * each range's two paths are counted, so it has that room by itself.
  */
 #include "arith.h"
 #include "assert.h"
@@ -95,7 +102,7 @@ void iova_stock_pools(struct iova_space *space, const struct iova_stock *stock,
 		items[ledger + i] = 0;
 	}
 	if (space->ledgered)
-		iova_ledger_need(&space->ledger, stock->live, &items[ledger]);
+		iova_ledger_need(&space->ledger, stock->live, stock->adds, &items[ledger]);
 	pool[holes] = &space->holes.leaves;
 	pool[holes + 1] = &space->holes.inners;
 	iova_spantree_need(stock->holes, &items[holes], &items[holes + 1]);
@@ -140,6 +147,13 @@ static struct iova_stock promise_of(const struct iova_space *space, uint64_t liv
 	return stock;
 }
 
+/* CHECKED ranges that are quarantined have left a ledger in bits, and come back to it where
+ * a cache keeps them. */
+static uint64_t ledger_waits(const struct iova_space *space)
+{
+	return space->ledger.in_bits ? space->taken_ranges - iova_ledger_ranges(&space->ledger) : 0;
+}
+
 /* What the space needs now for so many more, its promise of live ranges
  * included, whose number of extents may be anything by then. */
 static struct iova_stock stock_needed(struct iova_space *space, const struct iova_stock_more *more)
@@ -149,8 +163,9 @@ static struct iova_stock stock_needed(struct iova_space *space, const struct iov
 	uint64_t extents = space->engine.ops->extents(&space->engine) + more->live + more->resv;
 	bool promised_all = live + holes + space->marked_blocks < space->stock.ranges;
 	struct iova_stock need = { .extents = extents_most(live, extents, holes + covered),
-				   .live = live,
+				   .live = space->ledger.in_bits ? 0 : live,
 				   .holes = holes,
+				   .adds = more->takes ? ledger_waits(space) + more->takes : 0,
 				   .takes = space->unmarked + more->resv +
 					    (promised_all ? !!more->takes : more->takes) };
 	struct iova_stock promised = promise_of(space, space->live_promised, holes);
@@ -168,8 +183,9 @@ static struct iova_stock stock_needed(struct iova_space *space, const struct iov
 
 static bool stock_covers(const struct iova_space *space, const struct iova_stock *stock, const struct iova_stock *need)
 {
-	return need->takes <= stock->takes && need->extents <= stock->extents && need->holes <= stock->holes &&
-	       need->ranges <= stock->ranges && (need->live <= stock->live || !space->ledgered);
+	return need->takes <= stock->takes && need->adds <= stock->adds && need->extents <= stock->extents &&
+	       need->holes <= stock->holes && need->ranges <= stock->ranges &&
+	       (need->live <= stock->live || !space->ledgered);
 }
 
 static bool stock_suffices(const struct iova_space *space, const struct iova_stock *need)
@@ -177,12 +193,13 @@ static bool stock_suffices(const struct iova_space *space, const struct iova_sto
 	struct iova_stock have = space->stock;
 
 	have.takes = engine_takes(space);
+	have.adds = iova_ledger_room(&space->ledger);
 	return stock_covers(space, &have, need);
 }
 
 bool iova_stock_takes(const struct iova_space *space)
 {
-	return engine_takes(space) > space->unmarked;
+	return engine_takes(space) > space->unmarked && iova_ledger_room(&space->ledger) > ledger_waits(space);
 }
 
 /* U: reservations with something that is not free behind their last granule. */
@@ -207,7 +224,7 @@ bool iova_stock_holds(struct iova_space *space)
 
 	return (space->taken_ranges + extents + more + 1) / 2 <= space->stock.extents &&
 	       extents + more <= space->stock.extents && space->resv_count <= space->stock.holes &&
-	       (space->taken_ranges <= space->stock.live || !space->ledgered);
+	       (space->taken_ranges <= space->stock.live || !space->ledgered || space->ledger.in_bits);
 }
 
 bool iova_stock_ready(struct iova_space *space, const struct iova_stock_more *more)
@@ -237,7 +254,16 @@ static struct iova_stock stock_target(const struct iova_space *space, const stru
 				    .live = with_spare(space->stock.live, space->ledgered ? need->live : 0),
 				    .holes = with_spare(space->stock.holes, need->holes),
 				    .ranges = need->ranges,
-				    .takes = need->takes };
+				    .takes = need->takes,
+				    .adds = need->adds };
+}
+
+/* Is what the pool must have counted from what is used of it? */
+static bool follows_use(const struct iova_space *space, unsigned pool)
+{
+	if (pool < IOVA_ENGINE_POOLS)
+		return engine_takes(space) != UINT64_MAX;
+	return pool < IOVA_ENGINE_POOLS + IOVA_LEDGER_POOLS && space->ledger.in_bits;
 }
 
 /* Brings the first pool that is short to the target; *done where none is. The
@@ -256,7 +282,7 @@ static int stock_grow_one(struct iova_space *space, const struct iova_stock *tar
 	if (*done)
 		return 0;
 	missing = items[i] - pool[i]->items;
-	if (i < IOVA_ENGINE_POOLS && engine_takes(space) != UINT64_MAX)
+	if (follows_use(space, i))
 		missing += pool[i]->used >> SPARE_SHIFT;
 	bytes = iova_pool_slab_bytes(pool[i], missing);
 	iova_space_unlock(space);
@@ -398,7 +424,7 @@ static void stock_close(struct iova_space *space)
 	static const struct iova_stock_more none = { 0 };
 	struct iova_pool *pool[IOVA_STOCK_POOLS];
 	size_t items[IOVA_STOCK_POOLS];
-	struct iova_stock need;
+	struct iova_stock need, keep;
 
 	space->live_promised = 0;
 	/* What was enough for an earlier state is enough for all that frees
@@ -406,7 +432,10 @@ static void stock_close(struct iova_space *space)
 	 * raise the stock here would be a lie. */
 	need = stock_needed(space, &none);
 	stock_lower(&space->stock, &need);
-	iova_stock_pools(space, &space->stock, pool, items);
+	keep = space->stock;
+	keep.takes = need.takes;
+	keep.adds = ledger_waits(space);
+	iova_stock_pools(space, &keep, pool, items);
 	for (unsigned i = 0; i < IOVA_STOCK_POOLS; i++)
 		while (iova_pool_close(pool[i], items[i]))
 			;

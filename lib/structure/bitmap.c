@@ -94,8 +94,9 @@ void iova_bitmap_path_move(struct iova_bitmap_path *path, unsigned levels, uint6
 	struct iova_bitmap_inner *node;
 	void *child;
 
+	iova_assert(above < levels);
 	if (level < above)
-		level = above < levels ? above : levels - 1;
+		level = above;
 	node = path->node[level];
 	for (;; node = child, path->node[--level] = node) {
 		unsigned slot = slot_of(number, level);

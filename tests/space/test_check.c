@@ -254,6 +254,27 @@ static struct iova_quarantine_ring *waiting_open(struct subject *s, uint32_t fla
 	return &q->ring;
 }
 
+/* CHECKED alone, beside a bitmap. */
+static void ledgers_in_bits(void **state)
+{
+	static const uint32_t kinds[] = { IOVA_SPACE_TRACKED, IOVA_SPACE_CHECKED,
+					  IOVA_SPACE_TRACKED | IOVA_SPACE_CHECKED };
+	struct subject s;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		bool bits = test_engine() == IOVA_ENGINE_BITMAP && kinds[i] == IOVA_SPACE_CHECKED;
+
+		subject_open(&s, kinds[i]);
+		assert_int_equal(s.space->ledger.in_bits, bits);
+		if (bits)
+			s.space->ledger.map.ranges++;
+		else
+			s.space->ledger.tree.spans++;
+		subject_seen(&s, bits ? "ledger: the map's counts" : "ledger: the tree's counts");
+	}
+}
+
 static void what_waits_and_something_else(void **state)
 {
 	static const struct {
@@ -374,6 +395,7 @@ int main(void)
 		cmocka_unit_test(what_is_lost),
 		cmocka_unit_test(reservations),
 		cmocka_unit_test(tree_stocks),
+		cmocka_unit_test(ledgers_in_bits),
 		cmocka_unit_test(what_waits_and_something_else),
 		cmocka_unit_test(what_waits_is_miscounted),
 		cmocka_unit_test(cached_and_not_marked_so),

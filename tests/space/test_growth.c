@@ -132,6 +132,35 @@ static void a_restore_asks_for_what_it_uses(void **state)
 	test_text_free(&text);
 }
 
+/* Each of its calls of the hooks fails once: nothing is left, and the next try succeeds. */
+static void a_restore_that_lacks_memory(void **state)
+{
+	struct iova_space *space = open_space(), *restored = NULL;
+	struct iova_space_config config = test_config(0, (UINT64_C(1) << 48) - 1, 0, &memory);
+	struct test_text text = { 0 };
+	struct test_reader reader;
+	uint64_t iova;
+	size_t nth = 0;
+	int rc;
+
+	(void)state;
+	/* Of several blocks each: what is known of their number is not enough. */
+	for (unsigned i = 0; i < 100; i++)
+		assert_ok(iova_alloc(space, MIB(32) + PAGE, 0, UINT64_MAX, &iova));
+	assert_ok(iova_save(space, test_write, &text));
+	close_space(space);
+	do {
+		test_memory_fail(&memory, ++nth, true);
+		reader = (struct test_reader){ text.data, text.size, 0 };
+		rc = iova_restore(&config, test_read, &reader, &restored);
+		assert_int_equal(test_memory_clean(&memory), !restored);
+	} while (rc == IOVA_ERR_NOMEM);
+	assert_ok(rc);
+	assert_in_range(memory.calls, 3, nth - 1); /* none of which failed */
+	close_space(restored);
+	test_text_free(&text);
+}
+
 /* Few ranges in long runs: blocks would take more than the ranges do. */
 static void a_restore_of_long_ranges(void **state)
 {
@@ -161,7 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_hooks_are_called_seldom),	   cmocka_unit_test(a_batch_asks_for_what_it_uses),
 		cmocka_unit_test(a_batch_that_needs_more_gets_it), cmocka_unit_test(a_restore_asks_for_what_it_uses),
-		cmocka_unit_test(a_restore_of_long_ranges),
+		cmocka_unit_test(a_restore_that_lacks_memory),	   cmocka_unit_test(a_restore_of_long_ranges),
 	};
 
 	return SUITE_RUN("growth", tests);

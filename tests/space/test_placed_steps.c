@@ -64,9 +64,10 @@ struct arena {
 	uint64_t most[CALLS];
 };
 
-static void arena_open(struct arena *a, uint64_t granules)
+static void arena_open(struct arena *a, uint64_t granules, uint32_t flags)
 {
-	struct iova_space_config config = test_config(0, (granules - 1) * PAGE + (PAGE - 1), IOVA_SPACE_ATOMIC, NULL);
+	struct iova_space_config config =
+		test_config(0, (granules - 1) * PAGE + (PAGE - 1), IOVA_SPACE_ATOMIC | flags, NULL);
 
 	*a = (struct arena){ .granules = granules, .random = { test_seed() } };
 	config.engine = IOVA_ENGINE_BITMAP;
@@ -376,15 +377,14 @@ static void compare(const struct arena *a)
 		assert_in_range(a->most[i], 1, bounds[i].all + levels * bounds[i].level);
 }
 
-static void the_worst_case_is_bounded(void **state)
+static void the_worst_case(uint32_t flags)
 {
 	static const unsigned apertures[] = { 36, 16, 10, 20, 28 };
 
-	(void)state;
 	for (unsigned i = 0; i < (test_slow() ? 2u : 5u); i++) {
 		struct arena a;
 
-		arena_open(&a, UINT64_C(1) << apertures[i]);
+		arena_open(&a, UINT64_C(1) << apertures[i], flags);
 		comb_through(&a, (struct comb){ .length = 1, .period = 2, .leaves = 4 });
 		comb_through(&a, (struct comb){ .shift = 1, .length = 1, .period = 2, .leaves = 4 });
 		comb_through(&a, (struct comb){ .length = 1, .period = 3, .leaves = 4 });
@@ -399,10 +399,23 @@ static void the_worst_case_is_bounded(void **state)
 	}
 }
 
+static void the_worst_case_is_bounded(void **state)
+{
+	(void)state;
+	the_worst_case(0);
+}
+
+static void it_is_where_frees_are_checked(void **state)
+{
+	(void)state;
+	the_worst_case(IOVA_SPACE_CHECKED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_worst_case_is_bounded),
+		cmocka_unit_test(it_is_where_frees_are_checked),
 	};
 
 	return SUITE_RUN("placed_steps", tests);

@@ -25,10 +25,17 @@ static void fill(struct iova_space *space, struct test_random *random)
 	}
 }
 
-static void free_each(struct iova_space *space, unsigned first, unsigned step)
+static void free_each(struct iova_space *space, unsigned first, unsigned end, unsigned step)
 {
-	for (unsigned i = first; i < RANGES; i += step)
+	for (unsigned i = first; i < end; i += step)
 		assert_ok(iova_free(space, live[i].iova, live[i].length));
+}
+
+static int by_address(const void *a, const void *b)
+{
+	uint64_t x = ((const struct live *)a)->iova, y = ((const struct live *)b)->iova;
+
+	return (x > y) - (x < y);
 }
 
 static uint64_t metadata(struct iova_space *space)
@@ -39,8 +46,11 @@ static uint64_t metadata(struct iova_space *space)
 	return stats.metadata_bytes;
 }
 
-static void half_freed(uint32_t flags)
+/* Every second one, or all at one end: where blocks of the aperture have records, these
+ * go only with all that is in a block. */
+static void half_freed(uint32_t flags, bool each_second)
 {
+	const unsigned step = each_second ? 2 : 1;
 	struct test_random random = { test_seed() };
 	struct test_memory memory;
 	struct iova_space_config config;
@@ -54,7 +64,9 @@ static void half_freed(uint32_t flags)
 	first = metadata(space);
 	fill(space, &random);
 	full = metadata(space);
-	free_each(space, 0, 2);
+	if (!each_second)
+		qsort(live, RANGES, sizeof(live[0]), by_address);
+	free_each(space, 0, each_second ? RANGES : RANGES / 2, step);
 	assert_int_equal(metadata(space), full);
 	before = test_state(space);
 	iova_space_trim(space);
@@ -66,7 +78,7 @@ static void half_freed(uint32_t flags)
 	assert_true(half <= full * 6 / 10);
 	assert_int_equal(atomic_load(&memory.bytes), half);
 	assert_ok(iova_check(space, NULL, NULL));
-	free_each(space, 1, 2);
+	free_each(space, each_second ? 1 : RANGES / 2, RANGES, step);
 	iova_space_trim(space);
 	/* Two slabs of each of six pools at the most, each of a few nodes. */
 	assert_true(metadata(space) <= first + full / 16);
@@ -82,19 +94,31 @@ static void half_freed(uint32_t flags)
 static void tree_half_freed(void **state)
 {
 	(void)state;
-	half_freed(0);
+	half_freed(0, true);
 }
 
-static void half_freed_checked(void **state)
+static void tree_half_freed_checked(void **state)
 {
 	(void)state;
-	half_freed(IOVA_SPACE_CHECKED);
+	half_freed(IOVA_SPACE_CHECKED, true);
+}
+
+static void one_end_freed(void **state)
+{
+	(void)state;
+	half_freed(0, false);
+}
+
+static void one_end_freed_checked(void **state)
+{
+	(void)state;
+	half_freed(IOVA_SPACE_CHECKED, false);
 }
 
 static void half_freed_tracked(void **state)
 {
 	(void)state;
-	half_freed(IOVA_SPACE_TRACKED);
+	half_freed(IOVA_SPACE_TRACKED, true);
 }
 
 /* Cookies move with their records. */
@@ -110,13 +134,41 @@ static void cookies_stay(void **state)
 	fill(space, &random);
 	for (unsigned i = 0; i < RANGES; i++)
 		assert_ok(iova_cookie_set(space, live[i].iova, &live[i]));
-	free_each(space, 0, 2);
+	free_each(space, 0, RANGES, 2);
 	iova_space_trim(space);
 	for (unsigned i = 1; i < RANGES; i += 2) {
 		assert_ok(iova_find(space, live[i].iova, NULL, &cookie));
 		assert_ptr_equal(cookie, &live[i]);
 	}
 	iova_space_destroy(space);
+}
+
+/* Behind a restore an engine does not know all ends of what it has: what is kept for
+ * them stays. */
+static void restored_and_freed(void **state)
+{
+	struct iova_space_config config = test_config(0, (UINT64_C(1) << 48) - 1, 0, NULL);
+	struct test_text text = { 0 };
+	struct test_reader reader;
+	struct iova_space *space;
+
+	(void)state;
+	assert_ok(iova_space_create(&config, &space));
+	for (unsigned i = 0; i < 64; i++) /* runs that are apart, of few long ranges */
+		for (unsigned k = 0; k < 3; k++) {
+			live[3 * i + k] = (struct live){ i * GIB(1024) + k * GIB(4) + MIB(5), GIB(4) };
+			assert_ok(iova_alloc_at(space, live[3 * i + k].iova, GIB(4), NULL));
+		}
+	assert_ok(iova_save(space, test_write, &text));
+	iova_space_destroy(space);
+	reader = (struct test_reader){ text.data, text.size, 0 };
+	assert_ok(iova_restore(&config, test_read, &reader, &space));
+	iova_space_trim(space);
+	for (unsigned i = 0; i < 192; i++)
+		assert_ok(iova_free(space, live[i * 5 % 192].iova, GIB(4)));
+	assert_ok(iova_check(space, NULL, NULL));
+	iova_space_destroy(space);
+	test_text_free(&text);
 }
 
 struct worker {
@@ -168,9 +220,10 @@ static void while_others_allocate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tree_half_freed),	 cmocka_unit_test(half_freed_checked),
+		cmocka_unit_test(tree_half_freed),	 cmocka_unit_test(tree_half_freed_checked),
+		cmocka_unit_test(one_end_freed),	 cmocka_unit_test(one_end_freed_checked),
 		cmocka_unit_test(half_freed_tracked),	 cmocka_unit_test(cookies_stay),
-		cmocka_unit_test(while_others_allocate),
+		cmocka_unit_test(while_others_allocate), cmocka_unit_test(restored_and_freed),
 	};
 
 	return SUITE_RUN("trim", tests);
