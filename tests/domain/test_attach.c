@@ -169,8 +169,9 @@ static void every_conflict_is_listed(void **state)
 	for (unsigned dry = 0; dry < 2; dry++) {
 		struct seen seen = { 0 };
 
-		assert_int_equal((dry ? iova_dma_attach_dry_run : iova_dma_attach)(w.domain, &w.device[0], 0, see, &seen),
-				 IOVA_ERR_ADDRINUSE);
+		assert_int_equal(
+			(dry ? iova_dma_attach_dry_run : iova_dma_attach)(w.domain, &w.device[0], 0, see, &seen),
+			IOVA_ERR_ADDRINUSE);
 		assert_int_equal(seen.count, 2);
 		assert_int_equal(seen.last.live.start, MIB(4) + PAGE);
 		assert_int_equal(seen.last.live.last, MIB(4) + 2 * PAGE - 1);
