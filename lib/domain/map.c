@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "arith.h"
 #include "domain_internal.h"
 
 #include <iova/error.h>
@@ -58,7 +59,7 @@ static int pages_unmap(struct iova_dma_domain *domain, const struct domain_mappi
 
 		if (bytes > length - at) { /* a map that failed in the middle */
 			bytes = length - at;
-			m.page_count = bytes / m.page_size;
+			m.page_count = bytes >> iova_arith_log2(m.page_size);
 		}
 		at += bytes;
 		error = domain->backend->ops->unmap(domain->backend, &m, gather, &bytes);
