@@ -296,7 +296,7 @@ static int attach_all(struct iova_dma_domain *domain, struct domain_device *devi
 static int device_check(const struct iova_device *device, uint32_t flags)
 {
 	struct iova_device copy;
-	int error = iova_struct_read(&copy, sizeof(copy), sizeof(copy), device);
+	int error = iova_struct_read(&copy, sizeof(copy), IOVA_DEVICE_FIRST, device);
 
 	if (error)
 		return error;
