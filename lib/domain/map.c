@@ -22,7 +22,7 @@ static void gather_join(struct iova_gather *to, const struct iova_gather *from)
 	to->page_size = from->page_size < to->page_size ? from->page_size : to->page_size;
 }
 
-static void gather_put(struct iova_dma_domain *domain, const struct iova_gather *gather)
+void iova_domain_gather(struct iova_dma_domain *domain, const struct iova_gather *gather)
 {
 	iova_port_lock_acquire(&domain->lock);
 	gather_join(&domain->gather, gather);
@@ -42,7 +42,7 @@ int iova_domain_sync(void *ctx)
 	iova_port_lock_release(&domain->lock);
 	error = domain->backend->ops->sync(domain->backend, &gather);
 	if (error)
-		gather_put(domain, &gather);
+		iova_domain_gather(domain, &gather);
 	return error;
 }
 
@@ -220,7 +220,7 @@ void iova_domain_break(struct iova_dma_domain *domain, const struct domain_mappi
 		       const struct iova_gather *gather)
 {
 	(void)mapping;
-	gather_put(domain, gather);
+	iova_domain_gather(domain, gather);
 	domain->broken++;
 }
 
@@ -250,7 +250,7 @@ static int unmap_deferred(struct iova_dma_domain *domain, const struct domain_ma
 		iova_domain_break(domain, mapping, &gather);
 		return error;
 	}
-	gather_put(domain, &gather);
+	iova_domain_gather(domain, &gather);
 	budget_give(domain, mapping);
 	iova_record_clear(domain, mapping);
 	return iova_quarantine_put(domain->quarantine, mapping->start, mapping->length);
@@ -279,6 +279,6 @@ void iova_domain_unmap_all(struct iova_dma_domain *domain)
 	gather_clear(&gather);
 	while (iova_record_claim_next(domain, mapping.start, &mapping))
 		pages_unmap(domain, &mapping, mapping.length, &gather);
-	gather_put(domain, &gather);
+	iova_domain_gather(domain, &gather);
 	iova_domain_sync(domain);
 }
