@@ -89,24 +89,54 @@ typedef int (*iova_conflict_fn)(void *ctx, const struct iova_conflict *conflict)
 
 /*
  * The device's regions are kept free, those that are direct are mapped 1:1, and then
- * the backend attaches it: all, or nothing. Regions of several devices may overlap.
+ * the backend attaches it: all, or nothing. They are what the backend says of it, what is
+ * reserved in the space with the device as its owner, and the direct ones there that are
+ * every master's. Regions of several devices may overlap, where their rights are the same.
  * From before the device translates until its detach its direct regions are mapped.
  *
  * visit (may be NULL) sees each conflict; with one there is nothing changed, and the error
- * is ADDRINUSE where a live range is in the way, or NOTSUP where the backend cannot
- * translate a direct region. dry_run lists the same, and changes nothing ever.
+ * is that of the first: ADDRINUSE where a live range is in the way, NOTSUP where the backend
+ * cannot translate a direct region, or has it mapped for another device with other rights.
+ * dry_run lists the same, and changes nothing ever.
+ *
+ * A domain for a stream of accesses, of which no more is known than its regions: attach a
+ * device of which nothing is set but the handle, the backend's idea of the stream. It reaches
+ * its regions and nothing else; iova_dma_join moves it to where it will work.
+ *
+ * A device that is attached to another domain is switched, where the backend can do that:
+ * at every instant it translates through one of the two. A detach from the other, where it
+ * still is by name, must come before anything else is done there with the device.
  *
  * INVAL: device is NULL, its struct_size too small, a boundary that is no power of two, an
- * unknown flag. EXIST: it is attached. NOMEM; what the backend returns.
+ * unknown flag. EXIST: it is attached. NOMEM; what the quarantine's flush and the backend
+ * return.
  */
 int iova_dma_attach(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags, iova_conflict_fn visit,
 		    void *ctx);
 int iova_dma_attach_dry_run(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
 			    iova_conflict_fn visit, void *ctx);
-/* The device is blocked, and its regions go, but for what others have of them. BUSY: it is
- * the last, and something is mapped. NOENT: it is not attached. The backend's error, and
- * it still is. */
+/* The device is blocked, unless it was switched elsewhere, and its regions go, but for what
+ * others have of them; so does all that is reserved with it as the owner. A region that
+ * cannot be unmapped stays reserved. BUSY: it is the last, and something is mapped. NOENT: it
+ * is not attached. The backend's error, and it still is. */
 int iova_dma_detach(struct iova_dma_domain *domain, struct iova_device *device);
+
+/*
+ * Every device of early, with its regions and all that is reserved with it as the owner, is
+ * switched to into: all, or nothing. early is empty then, and may be destroyed or used
+ * again. At every instant each of them translates through one of the two domains, and its
+ * direct regions are mapped in it. Regions that meet in into are merged. Where into has
+ * neither devices nor live ranges, nothing can be in the way but its backend's reach.
+ *
+ * Conflicts are listed as by attach, and what is live in early as well (BUSY): resv is then
+ * the range. Nobody allocates or maps in early during the call.
+ *
+ * INVAL: into is early. EXIST: a device is attached to both. NOMEM; what the quarantine's
+ * flush and into's backend return, as BUSY where that cannot switch. Devices that were
+ * switched before another failed go back; one of which early's backend refuses even that
+ * stays in into, and is listed there by EXIST at its attach.
+ */
+int iova_dma_join(struct iova_dma_domain *into, struct iova_dma_domain *early, iova_conflict_fn visit, void *ctx);
 
 /* The domain's own: reserve in it, look at it; what is live in it is the domain's. */
 struct iova_space *iova_dma_space(struct iova_dma_domain *domain);

@@ -86,6 +86,12 @@ static void records_free(struct iova_dma_domain *domain)
 	struct iova_memory memory = domain->memory;
 
 	iova_quarantine_destroy(domain->quarantine);
+	while (domain->devices) {
+		struct domain_device *device = domain->devices;
+
+		domain->devices = device->next;
+		iova_device_free(domain, device);
+	}
 	if (domain->records.root)
 		iova_wordmap_destroy(&domain->records);
 	iova_port_event_destroy(&domain->ended);

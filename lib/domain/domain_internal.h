@@ -4,7 +4,8 @@
  * unmakes it, request.c reads what is asked for, place.c finds the address, layout.c
  * says with which pages a range is mapped, pages.c has the backend do it, record.c knows
  * what is mapped, map.c and unmap.c are the ways there and back, broken.c has what
- * could not be unmapped.
+ * could not be unmapped; device.c knows of devices, conflict.c what keeps them out,
+ * region.c takes their regions, attach.c and join.c let them in and out.
  */
 #ifndef IOVA_DOMAIN_INTERNAL_H
 #define IOVA_DOMAIN_INTERNAL_H
@@ -23,7 +24,10 @@ struct domain_region {
 	struct domain_region *next;
 	struct iova_resv resv; /* owner: the device */
 	char origin[64];
-	struct iova_extent pages; /* that are mapped 1:1, if it is a direct one; start > last: none */
+	struct iova_extent pages; /* to be mapped 1:1, if it is a direct one; start > last: none */
+	bool reserved;		  /* in the space, by its device's attach */
+	bool mapped;		  /* its pages are, by this region or by others that have them too */
+	bool stuck;		  /* they may be, though it was undone */
 };
 
 /* A device that is attached, or about to be. */
@@ -31,6 +35,16 @@ struct domain_device {
 	struct domain_device *next;
 	struct iova_device *device;
 	struct domain_region *regions;
+	uint32_t flags; /* IOVA_ATTACH_* */
+	bool moved;	/* out of another domain, which has a record of it too */
+};
+
+/* What is found to be in the way, of device. */
+struct domain_conflicts {
+	const struct domain_device *device;
+	iova_conflict_fn visit;
+	void *ctx;
+	int error; /* of the first */
 };
 
 struct iova_dma_domain {
@@ -56,9 +70,9 @@ struct iova_dma_domain {
 
 	struct iova_port_lock lock;
 	struct iova_gather gather;     /* what was unmapped, and no sync has begun for */
-	bool changing;		       /* somebody attaches or detaches */
+	bool changing;		       /* somebody attaches, detaches or joins: it is his turn */
 	struct iova_port_event ended;  /* no one does any more */
-	struct domain_device *devices; /* changes while changing, and under lock */
+	struct domain_device *devices; /* of whose turn it is */
 };
 
 /* One part of a mapping: [start, start + length) is whole granules. Of the first part:
@@ -75,6 +89,17 @@ struct domain_mapping {
 static inline uint64_t iova_mapping_bytes(const struct domain_mapping *mapping)
 {
 	return mapping->total - mapping->offset - mapping->pad;
+}
+/* Is it to be mapped 1:1? */
+static inline bool iova_domain_is_direct(const struct iova_resv *resv)
+{
+	return resv->type == IOVA_RESV_DIRECT || resv->type == IOVA_RESV_DIRECT_RELAXABLE;
+}
+
+/* An empty extent meets none. */
+static inline bool iova_domain_meet(const struct iova_extent *a, const struct iova_extent *b)
+{
+	return a->start <= a->last && b->start <= b->last && a->start <= b->last && b->start <= a->last;
 }
 
 /* A request, validated. */
@@ -133,8 +158,6 @@ int iova_domain_invalidate(struct iova_dma_domain *domain, const struct iova_gat
 /* Maps one part; how much is mapped is *done, also where it fails. */
 int iova_domain_map_pages(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t source,
 			  uint32_t prot, uint64_t *done);
-/* Unmaps the first length bytes of a part, and invalidates. */
-int iova_domain_unmap_pages(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t length);
 /* Unmaps a mapping's bytes [*gone, to), part after part, and moves *gone along; stops at an
  * error. again: what is not there any more is none. */
 int iova_domain_unmap_parts(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t *gone,
@@ -199,5 +222,38 @@ bool iova_record_claim_broken(struct iova_dma_domain *domain, bool held, uint64_
 void iova_record_forget(struct iova_dma_domain *domain, uint64_t start);
 /* It is gone, with its parts. */
 void iova_record_clear(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
+
+/* attach.c; the callers of what is below have their turn */
+
+void iova_domain_turn_take(struct iova_dma_domain *domain);
+void iova_domain_turn_give(struct iova_dma_domain *domain);
+/* Out of the list, with its regions and whatever else is reserved for it. */
+void iova_device_leave(struct iova_dma_domain *domain, struct domain_device **link);
+
+/* device.c */
+
+/* Where a device's record is linked; NULL is at the end. */
+struct domain_device **iova_device_find(struct iova_dma_domain *domain, const struct iova_device *device);
+/* A record of a device, with its regions, also those that another domain's space (NULL:
+ * none) has for it. NOMEM; the backend's error. */
+int iova_device_collect(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
+			struct iova_dma_domain *from, struct domain_device **made);
+void iova_device_free(struct iova_dma_domain *domain, struct domain_device *device);
+
+/* conflict.c */
+
+/* What is in the way of a device of the list, of which nothing is taken. */
+void iova_conflicts_list(struct iova_dma_domain *domain, const struct domain_device *device,
+			 struct domain_conflicts *conflicts);
+/* Every live range. */
+void iova_conflicts_live(struct iova_dma_domain *domain, struct domain_conflicts *conflicts);
+
+/* region.c */
+
+/* The regions of a device of the list are kept free and mapped; on an error some are. What
+ * the space, the quarantine's flush or the backend returns. */
+int iova_regions_take(struct iova_dma_domain *domain, struct domain_device *device);
+/* Undoes as much as was done. */
+void iova_regions_drop(struct iova_dma_domain *domain, struct domain_device *device);
 
 #endif

@@ -130,21 +130,6 @@ int iova_domain_unmap_parts(struct iova_dma_domain *domain, const struct domain_
 	return error;
 }
 
-int iova_domain_unmap_pages(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t length)
-{
-	struct iova_gather gather;
-	uint64_t gone = 0;
-	int error;
-
-	iova_gather_clear(&gather);
-	error = unmap_part(domain, part, &gone, length, false, &gather);
-	if (!error)
-		error = iova_domain_invalidate(domain, &gather);
-	if (error)
-		iova_domain_gather(domain, &gather);
-	return error;
-}
-
 static uint64_t entries_of(const struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
 	struct domain_mapping part = *mapping;
