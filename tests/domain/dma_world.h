@@ -39,9 +39,9 @@ struct world {
 
 	struct world_failure failure[WORLD_CALLS];
 	uint64_t calls[WORLD_CALLS];
-	struct iova_mapping last_map; /* as the backend saw it */
-	uint64_t range_next;	      /* what alloc_range gives */
-	uint64_t ranges;	      /* given and not given back */
+	struct iova_mapping last_map, last_unmap; /* as the backend saw them */
+	uint64_t range_next;			  /* what alloc_range gives */
+	uint64_t ranges;			  /* given and not given back */
 	struct iova_constraints range_asked;
 };
 
@@ -57,6 +57,8 @@ struct world_config {
 void world_begin(struct world *w, const struct world_config *config);
 /* Nothing is mapped, and nothing is left: unmaps nothing by itself. */
 void world_end(struct world *w);
+/* What is left where the domain is destroyed already. */
+void world_destroy(struct world *w);
 
 void world_fail(struct world *w, enum world_call call, uint64_t nth, uint64_t times, int result, uint64_t done);
 void world_heal(struct world *w);
