@@ -10,6 +10,7 @@
 #include <iova/backends/soft.h>
 #include <iova/dma.h>
 #include <iova/inspect.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 #define PAGE	   UINT64_C(4096)
@@ -37,6 +38,7 @@ struct world {
 	unsigned char *ram; /* sources are bytes from here */
 	uint32_t caps_flags;
 
+	pthread_mutex_t lock; /* of what follows, in the callbacks */
 	struct world_failure failure[WORLD_CALLS];
 	uint64_t calls[WORLD_CALLS];
 	struct iova_mapping last_map, last_unmap; /* as the backend saw them */
