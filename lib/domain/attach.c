@@ -26,7 +26,7 @@ void iova_domain_turn_give(struct iova_dma_domain *domain)
 static int device_check(const struct iova_device *device, uint32_t flags)
 {
 	struct iova_device copy;
-	int error = iova_struct_read(&copy, sizeof(copy), sizeof(copy), device);
+	int error = iova_struct_read(&copy, sizeof(copy), IOVA_DEVICE_FIRST, device);
 
 	if (error)
 		return error;
