@@ -76,7 +76,7 @@ void board_domain(struct board *board, unsigned i, struct iova_soft_config soft,
 
 void board_plain_domain(struct board *board, unsigned i)
 {
-	board_domain(board, i, (struct iova_soft_config){ .ram = NULL }, 0, NULL);
+	board_domain(board, i, (struct iova_soft_config){ .aperture = { 0, GIB(4) - 1 } }, 0, NULL);
 }
 
 struct iova_resv board_region(uint32_t type, uint64_t start, uint64_t last)

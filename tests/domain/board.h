@@ -46,6 +46,7 @@ void board_end(struct board *board);
  * where memory comes from. space may be NULL. */
 void board_domain(struct board *board, unsigned i, struct iova_soft_config soft, uint32_t flags,
 		  const struct iova_space_config *space);
+/* Of 4 GiB, strict. */
 void board_plain_domain(struct board *board, unsigned i);
 struct iova_device *board_device(struct board *board, unsigned i, const struct iova_resv *regions, size_t count);
 
