@@ -160,7 +160,7 @@ void world_begin(struct world *w, const struct world_config *given)
 	assert_int_equal(iova_backend_soft_create(&config.soft, &w->soft), 0);
 	assert_int_equal(iova_soft_device_create(&device, &w->soft_device), 0);
 	assert_int_equal(w->soft->ops->attach(w->soft, w->soft_device), 0);
-	assert_int_equal(iova_dma_domain_create(&config.dma, &w->backend, &w->domain), 0);
+	assert_int_equal(iova_dma_domain_create(&config.dma, config.direct ? w->soft : &w->backend, &w->domain), 0);
 }
 
 void world_end(struct world *w)

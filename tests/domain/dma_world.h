@@ -53,6 +53,7 @@ struct world_config {
 	struct iova_dma_config dma;
 	uint32_t caps_flags; /* beside the software IOMMU's */
 	bool ranges;	     /* the backend gives out addresses */
+	bool direct;	     /* nothing is between the domain and the software IOMMU: it counts and fails nothing */
 };
 
 /* All zero is a strict domain over [0, 2^48-1]. The device is attached to the backend. */

@@ -102,7 +102,8 @@ static void threads_have_their_own(void **state)
 		struct world w;
 
 		/* Few addresses, a short quarantine, and a budget, so that they meet. */
-		world_begin(&w, &(struct world_config){ .soft = { .max_mappings = 4096 },
+		world_begin(&w, &(struct world_config){ .direct = true,
+							.soft = { .max_mappings = 4096 },
 							.space = { .aperture = { MIB(1), MIB(2) - 1 } },
 							.dma = { .flags = flags, .quarantine_entries = 16 } });
 		for (unsigned i = 0; i < THREADS; i++) {
