@@ -16,7 +16,6 @@
 #include "rig.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,24 +42,6 @@ struct demo {
 	struct buffer buffers[BUFFERS];
 	unsigned buffer_count;
 };
-
-void die(const char *format, ...)
-{
-	va_list arguments;
-
-	printf("demo: ");
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-	exit(1);
-}
-
-void must(int result, const char *what)
-{
-	if (result)
-		die("%s: %s", what, iova_strerror(result));
-}
 
 static void print_text(void *ctx, const char *text)
 {

@@ -7,6 +7,8 @@
 #ifndef RIG_H
 #define RIG_H
 
+#include "say.h"
+
 #include <iova/iova.h>
 #include <stdbool.h>
 
@@ -37,10 +39,5 @@ struct rig {
 /* Both end the program where they fail. */
 struct rig *rig_soft_open(void);
 struct rig *rig_vfio_open(const char *device);
-
-/* Says what is wrong, and ends the program. */
-__attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
-/* The same where result is an error. */
-void must(int result, const char *what);
 
 #endif

@@ -587,73 +587,6 @@ static void bug_18_msi_list_lock_lost_on_a_shared_domain(void **state)
 	end(&w);
 }
 
-#define THREADS	  4u
-#define DOORBELLS 6u
-
-struct crowd {
-	struct world *world;
-	struct iova_msi_window *window;
-	atomic_uint wrong;
-};
-
-struct member {
-	struct crowd *crowd;
-	pthread_t thread;
-	unsigned number;
-};
-
-/* The byte is the thread's own, in the page of the doorbell. */
-static bool rings(struct crowd *crowd, uint64_t iova, unsigned doorbell, unsigned number, unsigned char value)
-{
-	if (iova % PAGE != number || ring(crowd->world, iova, value))
-		return false;
-	return crowd->world->ram[doorbell * PAGE + number] == value;
-}
-
-static void *crowd_member(void *ctx)
-{
-	struct member *member = ctx;
-	struct crowd *crowd = member->crowd;
-	unsigned random = member->number * 2654435761u + 1;
-
-	for (unsigned i = 0; i < 500; i++) {
-		unsigned doorbell = (random = random * 1664525u + 1013904223u) >> 16;
-		uint64_t iova;
-		int error;
-
-		doorbell %= DOORBELLS;
-		error = iova_msi_get(crowd->window, doorbell * PAGE + member->number, &iova);
-		if (error == IOVA_ERR_NOSPC)
-			continue;
-		if (error || !rings(crowd, iova, doorbell, member->number, (unsigned char)i) ||
-		    iova_msi_put(crowd->window, iova))
-			atomic_fetch_add(&crowd->wrong, 1);
-	}
-	return NULL;
-}
-
-/* Fewer pages than doorbells: each thread's writes arrive in the page that it asked for. */
-static void devices_of_a_shared_domain_ask_at_once(void **state)
-{
-	struct member members[THREADS];
-	struct crowd crowd = { .wrong = 0 };
-	struct world w;
-
-	(void)state;
-	begin(&w);
-	crowd.world = &w;
-	crowd.window = window_of(&w, THREADS - 1);
-	for (unsigned i = 0; i < THREADS; i++) {
-		members[i] = (struct member){ .crowd = &crowd, .number = i };
-		assert_int_equal(pthread_create(&members[i].thread, NULL, crowd_member, &members[i]), 0);
-	}
-	for (unsigned i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_join(members[i].thread, NULL), 0);
-	assert_int_equal(crowd.wrong, 0);
-	assert_int_equal(iova_msi_window_destroy(crowd.window), 0);
-	end(&w);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -668,7 +601,6 @@ int main(void)
 		cmocka_unit_test(memory_that_fails_at_the_nth_request),
 		cmocka_unit_test(an_abandoned_window_touches_nothing),
 		cmocka_unit_test(bug_18_msi_list_lock_lost_on_a_shared_domain),
-		cmocka_unit_test(devices_of_a_shared_domain_ask_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
