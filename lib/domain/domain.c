@@ -70,8 +70,6 @@ static int start(struct iova_dma_domain *domain, const struct iova_dma_config *c
 	domain->now_ns = config->now_ns;
 	domain->now_ctx = config->now_ctx;
 	domain->gather = (struct iova_gather){ .struct_size = sizeof(domain->gather), .extent = { 1, 0 } };
-	iova_port_lock_init(&domain->lock, space->flags & IOVA_SPACE_ATOMIC);
-	iova_port_event_init(&domain->ended);
 	domain->reach = caps->aperture;
 	error = iova_wordmap_init(&domain->records, (space->aperture.last >> domain->shift << 1) + 1, &domain->memory);
 	if (!error)
@@ -145,6 +143,8 @@ int iova_dma_domain_create(const struct iova_dma_config *given, struct iova_back
 	made->memory = memory;
 	made->backend = backend;
 	made->ranges = gives_ranges(backend->ops);
+	iova_port_lock_init(&made->lock, space.flags & IOVA_SPACE_ATOMIC);
+	iova_port_event_init(&made->ended);
 	error = iova_space_create(&space, &made->space);
 	if (!error)
 		error = start(made, &config, &caps, &space);

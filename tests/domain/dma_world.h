@@ -10,6 +10,7 @@
 #include <iova/backends/soft.h>
 #include <iova/dma.h>
 #include <iova/inspect.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 #define PAGE	   UINT64_C(4096)
@@ -37,11 +38,12 @@ struct world {
 	unsigned char *ram; /* sources are bytes from here */
 	uint32_t caps_flags;
 
+	pthread_mutex_t lock; /* of what follows, in the callbacks */
 	struct world_failure failure[WORLD_CALLS];
 	uint64_t calls[WORLD_CALLS];
-	struct iova_mapping last_map; /* as the backend saw it */
-	uint64_t range_next;	      /* what alloc_range gives */
-	uint64_t ranges;	      /* given and not given back */
+	struct iova_mapping last_map, last_unmap; /* as the backend saw them */
+	uint64_t range_next;			  /* what alloc_range gives */
+	uint64_t ranges;			  /* given and not given back */
 	struct iova_constraints range_asked;
 };
 
@@ -51,12 +53,15 @@ struct world_config {
 	struct iova_dma_config dma;
 	uint32_t caps_flags; /* beside the software IOMMU's */
 	bool ranges;	     /* the backend gives out addresses */
+	bool direct;	     /* nothing is between the domain and the software IOMMU: it counts and fails nothing */
 };
 
 /* All zero is a strict domain over [0, 2^48-1]. The device is attached to the backend. */
 void world_begin(struct world *w, const struct world_config *config);
 /* Nothing is mapped, and nothing is left: unmaps nothing by itself. */
 void world_end(struct world *w);
+/* What is left where the domain is destroyed already. */
+void world_destroy(struct world *w);
 
 void world_fail(struct world *w, enum world_call call, uint64_t nth, uint64_t times, int result, uint64_t done);
 void world_heal(struct world *w);

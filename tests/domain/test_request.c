@@ -172,21 +172,6 @@ static void refused_requests(void **state)
 	world_end(&w);
 }
 
-/* An address that only its high bits tell from one that is mapped is another. */
-static void addresses_outside_the_aperture_are_nobodys(void **state)
-{
-	struct world w;
-	uint64_t iova;
-
-	(void)state;
-	world_begin(&w, &(struct world_config){ .soft = { .aperture = { 0, MIB(1) - 1 } } });
-	assert_int_equal(iova_dma_map(w.domain, NULL, 0, PAGE, READ_WRITE, &iova), 0);
-	for (unsigned bit = 20; bit < 64; bit++)
-		assert_int_equal(iova_dma_unmap(w.domain, iova | UINT64_C(1) << bit, PAGE), IOVA_ERR_NOENT);
-	assert_int_equal(iova_dma_unmap(w.domain, iova, PAGE), 0);
-	world_end(&w);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,7 +179,6 @@ int main(void)
 		cmocka_unit_test(pages_of_segments),
 		cmocka_unit_test(whole_backends_see_whole_segments),
 		cmocka_unit_test(refused_requests),
-		cmocka_unit_test(addresses_outside_the_aperture_are_nobodys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
