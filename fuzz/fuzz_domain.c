@@ -36,7 +36,7 @@ struct page {
 	enum state state;
 	uint32_t prot;
 	unsigned source; /* a page of the memory */
-	uint64_t syncs;	 /* of STALE and BROKEN: completed by then */
+	uint64_t syncs;	 /* of STALE and BROKEN: completed before they were that */
 	unsigned kept;	 /* by so many regions */
 	bool stuck;	 /* a region that could not be unmapped: kept for good */
 };
@@ -62,9 +62,10 @@ struct world {
 	struct page page[PAGES];
 	struct mapping mapping[MAPPINGS];
 	unsigned mappings;
-	bool faulty; /* something may fail during this call */
-	bool lossy;  /* something has failed, and no flush has cleared it */
-	bool stuck;  /* a region is, for good */
+	bool faulty;	/* something may fail during this call */
+	bool lossy;	/* something has failed, and no flush has cleared it */
+	bool stuck;	/* a region is, for good */
+	uint64_t syncs; /* completed before this call */
 	const char *call;
 };
 
@@ -326,7 +327,7 @@ static void wanted_mapped(struct world *w, const struct wanted *wanted, uint64_t
 static void wanted_failed(struct world *w, const struct wanted *wanted)
 {
 	for (unsigned i = 0; i < w->pages; i++) {
-		struct page *page = &w->page[i], left = { .state = BROKEN, .prot = wanted->prot, .syncs = syncs(w) };
+		struct page *page = &w->page[i], left = { .state = BROKEN, .prot = wanted->prot, .syncs = w->syncs };
 		int error = probe(w, i, &left.source);
 		unsigned j = 0;
 
@@ -419,7 +420,7 @@ static void mapping_gone(struct world *w, unsigned number, enum state state)
 
 	for (unsigned i = mapping->first; i < mapping->first + mapping->count; i++) {
 		w->page[i].state = state;
-		w->page[i].syncs = syncs(w);
+		w->page[i].syncs = w->syncs;
 	}
 	w->mapping[number] = w->mapping[--w->mappings];
 }
@@ -743,6 +744,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.input = &input;
 	open_all(&w);
 	while (input.at < size) {
+		w.syncs = syncs(&w);
 		steps[choose(&w, sizeof(steps) / sizeof(steps[0]))](&w);
 		faults_end(&w);
 		all_check(&w);
