@@ -39,10 +39,11 @@ struct iova_mapping iova_layout_next(const struct iova_dma_domain *domain, uint6
 	larger = at_most(sizes, length) & ~((m.page_size << 1) - 1);
 	if (!larger)
 		return m;
-	/* Up to where a larger one begins, if it fits there. */
+	/* Up to where a larger one begins, if it fits there. It does not begin here: it would
+	 * have been taken. */
 	larger &= 0 - larger;
 	before = (0 - iova) & (larger - 1);
-	if (length >= larger && before <= length - larger && before)
+	if (before <= length - larger)
 		m.page_count = before >> iova_arith_log2(m.page_size);
 	return m;
 }

@@ -70,7 +70,7 @@ static void part_read(const struct iova_dma_domain *domain, uint64_t *word, uint
 	part->word = word;
 	part->order = ORDER(is);
 	part->flags = domain->atomic ? IOVA_MAP_ATOMIC : 0;
-	part->more = is & KIND && is & MORE;
+	part->more = (is & (KIND | MORE)) > MORE;
 }
 
 bool iova_record_next(const struct iova_dma_domain *domain, struct domain_mapping *part)
