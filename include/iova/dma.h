@@ -91,7 +91,9 @@ typedef int (*iova_conflict_fn)(void *ctx, const struct iova_conflict *conflict)
  * The device's regions are kept free, those that are direct are mapped 1:1, and then
  * the backend attaches it: all, or nothing. They are what the backend says of it, what is
  * reserved in the space with the device as its owner, and the direct ones there that are
- * every master's. Regions of several devices may overlap, where their rights are the same.
+ * every master's. What the backend says more once the device is attached (a narrower aperture
+ * too) is taken then, and may undo the attach: a device that was switched is blocked then. Regions of several devices may overlap, where
+ * their rights are the same.
  * From before the device translates until its detach its direct regions are mapped.
  *
  * visit (may be NULL) sees each conflict; with one there is nothing changed, and the error

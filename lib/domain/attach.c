@@ -33,10 +33,61 @@ static int device_check(const struct iova_device *device, uint32_t flags)
 	return copy.boundary & (copy.boundary - 1) || flags & ~IOVA_ATTACH_SKIP_RELAXABLE ? IOVA_ERR_INVAL : 0;
 }
 
+static void list_drop_first(struct iova_dma_domain *domain)
+{
+	struct domain_device *first = domain->devices;
+
+	iova_regions_drop(domain, first);
+	domain->devices = first->next;
+	iova_device_free(domain, first);
+}
+
+/* The first of the list: its conflicts, and its regions. */
+static int list_take_first(struct iova_dma_domain *domain, struct domain_conflicts *conflicts, bool dry)
+{
+	iova_conflicts_list(domain, domain->devices, conflicts);
+	return conflicts->error || dry ? conflicts->error : iova_regions_take(domain, domain->devices);
+}
+
+int iova_device_learn(struct iova_dma_domain *domain, struct domain_device *device, struct domain_conflicts *conflicts)
+{
+	struct domain_device *now;
+	int error = iova_device_collect(domain, device->device, device->flags, NULL, &now);
+
+	if (error)
+		return error;
+	iova_device_keep_new(domain, device, now);
+	now->next = domain->devices;
+	domain->devices = now;
+	error = list_take_first(domain, conflicts, false);
+	if (error) {
+		list_drop_first(domain);
+	} else {
+		domain->devices = now->next;
+		iova_device_merge(domain, device, now);
+	}
+	return error;
+}
+
+/* Where even the undo fails it is attached, and has its regions. */
+static int attach_taken(struct iova_dma_domain *domain, struct domain_conflicts *conflicts, bool *attached)
+{
+	struct domain_device *device = domain->devices;
+	int error = domain->backend->ops->attach(domain->backend, device->device->handle);
+
+	*attached = !error;
+	if (!error)
+		error = iova_device_learn(domain, device, conflicts);
+	if (error && *attached)
+		*attached = domain->backend->ops->detach(domain->backend, device->device->handle);
+	return error;
+}
+
 static int attach(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
 		  struct domain_conflicts *conflicts, bool dry)
 {
 	struct domain_device *record;
+	bool attached = false;
 	int error;
 
 	if (*iova_device_find(domain, device))
@@ -46,17 +97,11 @@ static int attach(struct iova_dma_domain *domain, struct iova_device *device, ui
 		return error;
 	record->next = domain->devices;
 	domain->devices = record;
-	iova_conflicts_list(domain, record, conflicts);
-	error = conflicts->error;
+	error = list_take_first(domain, conflicts, dry);
 	if (!error && !dry)
-		error = iova_regions_take(domain, record);
-	if (!error && !dry)
-		error = domain->backend->ops->attach(domain->backend, device->handle);
-	if (error || dry) {
-		iova_regions_drop(domain, record);
-		domain->devices = record->next;
-		iova_device_free(domain, record);
-	}
+		error = attach_taken(domain, conflicts, &attached);
+	if (!attached)
+		list_drop_first(domain);
 	return error;
 }
 

@@ -87,6 +87,26 @@ static int collect_region(void *ctx, const struct iova_resv *resv)
 	return 0;
 }
 
+/* What the backend translates no more, of what it did when the domain was made: it may be
+ * less for each device that comes. */
+static int collect_narrowing(struct collect *collect)
+{
+	const struct iova_extent *reach = &collect->domain->reach;
+	struct iova_caps caps = { .struct_size = sizeof(caps) };
+	int error = collect->domain->backend->ops->caps(collect->domain->backend, &caps);
+	struct iova_resv outside = { .struct_size = sizeof(outside), .type = IOVA_RESV_RESERVED, .origin = "aperture" };
+
+	if (!error && caps.aperture.start > reach->start) {
+		outside.extent = (struct iova_extent){ reach->start, caps.aperture.start - 1 };
+		error = collect_region(collect, &outside);
+	}
+	if (!error && caps.aperture.last < reach->last) {
+		outside.extent = (struct iova_extent){ caps.aperture.last + 1, reach->last };
+		error = collect_region(collect, &outside);
+	}
+	return error;
+}
+
 static bool is_known(const struct domain_device *device, const struct iova_resv *resv)
 {
 	const struct domain_region *region = device->regions;
@@ -159,6 +179,8 @@ int iova_device_collect(struct iova_dma_domain *domain, struct iova_device *devi
 	collect.end = &record->regions;
 	error = domain->backend->ops->reserved(domain->backend, device->handle, collect_region, &collect);
 	if (!error)
+		error = collect_narrowing(&collect);
+	if (!error)
 		error = collect_reservations(&collect, domain->space);
 	if (!error && from)
 		error = collect_reservations(&collect, from->space);
@@ -168,4 +190,29 @@ int iova_device_collect(struct iova_dma_domain *domain, struct iova_device *devi
 	else
 		*made = record;
 	return error;
+}
+
+void iova_device_keep_new(struct iova_dma_domain *domain, const struct domain_device *device, struct domain_device *now)
+{
+	for (struct domain_region **link = &now->regions; *link;) {
+		struct domain_region *region = *link;
+
+		if (!is_known(device, &region->resv)) {
+			link = &region->next;
+			continue;
+		}
+		*link = region->next;
+		domain->memory.free(domain->memory.ctx, region, sizeof(*region));
+	}
+}
+
+void iova_device_merge(struct iova_dma_domain *domain, struct domain_device *device, struct domain_device *now)
+{
+	struct domain_region **end = &device->regions;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = now->regions;
+	now->regions = NULL;
+	iova_device_free(domain, now);
 }

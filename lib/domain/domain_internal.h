@@ -231,6 +231,9 @@ void iova_record_clear(struct iova_dma_domain *domain, const struct domain_mappi
 
 void iova_domain_turn_take(struct iova_dma_domain *domain);
 void iova_domain_turn_give(struct iova_dma_domain *domain);
+/* What the backend says of a device now that it is attached may be more than before: that
+ * is taken too. */
+int iova_device_learn(struct iova_dma_domain *domain, struct domain_device *device, struct domain_conflicts *conflicts);
 /* Out of the list, with its regions and whatever else is reserved for it. */
 void iova_device_leave(struct iova_dma_domain *domain, struct domain_device **link);
 
@@ -243,6 +246,11 @@ struct domain_device **iova_device_find(struct iova_dma_domain *domain, const st
 int iova_device_collect(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
 			struct iova_dma_domain *from, struct domain_device **made);
 void iova_device_free(struct iova_dma_domain *domain, struct domain_device *device);
+/* Of another record of the device now, only the regions that are new. */
+void iova_device_keep_new(struct iova_dma_domain *domain, const struct domain_device *device,
+			  struct domain_device *now);
+/* They become the device's, and the other record goes. */
+void iova_device_merge(struct iova_dma_domain *domain, struct domain_device *device, struct domain_device *now);
 
 /* conflict.c */
 

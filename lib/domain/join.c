@@ -42,13 +42,16 @@ static int arrivals_take(struct iova_dma_domain *into, struct domain_device *end
 }
 
 /* Where even going back fails, the device stays: its regions are mapped here too. */
-static int arrivals_switch(struct iova_dma_domain *into, struct iova_dma_domain *early, struct domain_device *end)
+static int arrivals_switch(struct iova_dma_domain *into, struct iova_dma_domain *early, struct domain_device *end,
+			   struct domain_conflicts *conflicts)
 {
 	int error = 0;
 
 	for (struct domain_device *device = into->devices; device != end && !error; device = device->next) {
 		error = into->backend->ops->attach(into->backend, device->device->handle);
 		device->moved = !error;
+		if (!error)
+			error = iova_device_learn(into, device, conflicts);
 	}
 	for (struct domain_device *device = into->devices; error && device != end; device = device->next)
 		if (device->moved && !early->backend->ops->attach(early->backend, device->device->handle))
@@ -88,7 +91,7 @@ static int join(struct iova_dma_domain *into, struct iova_dma_domain *early, str
 	if (!error)
 		error = arrivals_take(into, end);
 	if (!error)
-		error = arrivals_switch(into, early, end);
+		error = arrivals_switch(into, early, end, conflicts);
 	arrivals_settle(into, early, end);
 	return error;
 }

@@ -186,6 +186,8 @@ int board_see(void *ctx, const struct iova_conflict *conflict)
 	assert_non_null(conflict->resv.origin);
 	seen->count++;
 	seen->last = *conflict;
-	strcpy(seen->why, conflict->why);
+	seen->last.why = strcpy(seen->why, conflict->why);
+	assert_true(strlen(conflict->resv.origin) < sizeof(seen->origin));
+	seen->last.resv.origin = strcpy(seen->origin, conflict->resv.origin);
 	return 0;
 }

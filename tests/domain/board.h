@@ -67,7 +67,7 @@ uint64_t board_picture(struct board *board);
 struct board_seen {
 	unsigned count;
 	struct iova_conflict last;
-	char why[128];
+	char why[128], origin[64]; /* what last points to is gone with the call */
 };
 int board_see(void *ctx, const struct iova_conflict *conflict);
 
