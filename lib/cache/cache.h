@@ -330,10 +330,10 @@ void iova_cache_blank_magazine(struct iova_cache *cache, void *memory, size_t by
  * freed: IOVA_CACHE_LACKS_... */
 #define IOVA_CACHE_LACKS_LANE	  1u
 #define IOVA_CACHE_LACKS_MAGAZINE 2u
-unsigned iova_cache_lacks(struct iova_cache *cache, uint64_t iova, uint64_t length);
+unsigned iova_cache_lacks(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural);
 
 /* Owned. Puts such memory to use for what a range needs. */
-void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length);
+void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural);
 
 /* Owned. Takes out a magazine that holds nothing; NULL where there is none. */
 void *iova_cache_remove_empty(struct iova_cache *cache, size_t *bytes);

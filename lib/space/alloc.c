@@ -198,7 +198,8 @@ static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, i
 		space->allocs++;
 	space->cache_misses += fit->keeps;
 	if (!error && !iova_stock_ahead(space) && fit->keeps)
-		iova_space_supply(space, iova_space_bytes_of(space, pfn), iova_space_bytes_of(space, fit->length));
+		iova_space_supply(space, iova_space_bytes_of(space, pfn), iova_space_bytes_of(space, fit->length),
+				  fit->align > 1);
 	iova_space_unlock(space);
 	if (!error)
 		*iova = iova_space_bytes_of(space, pfn);
@@ -390,7 +391,7 @@ static void batch_supply(struct iova_space *space, const struct iova_fit *fit, c
 	size_t first = count && iova_stock_ahead(space);
 
 	for (size_t i = first; i < count && fit->keeps; i++)
-		iova_space_supply(space, iovas[i], iova_space_bytes_of(space, fit->length));
+		iova_space_supply(space, iovas[i], iova_space_bytes_of(space, fit->length), fit->align > 1);
 }
 
 static int batch_slow(struct iova_space *space, struct iova_fit *fit, uint64_t *iovas, size_t count)

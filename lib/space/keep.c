@@ -81,7 +81,7 @@ static bool supply_magazine(struct iova_space *space, uint64_t length)
 }
 
 /* A part of what the range wants; false where nothing is missing, or no memory left. */
-static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length)
+static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length, bool natural)
 {
 	struct iova_cache *cache = &space->cache;
 	unsigned lacks;
@@ -90,7 +90,7 @@ static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length
 		return supply_directory(space);
 	if (cache->marked && iova_marks_table_bytes(&cache->marks))
 		return supply_marks(space);
-	lacks = iova_cache_lacks(cache, iova, length);
+	lacks = iova_cache_lacks(cache, iova, length, natural);
 	if (lacks & IOVA_CACHE_LACKS_LANE)
 		return supply_lane(space);
 	return lacks && supply_magazine(space, length);
@@ -98,13 +98,13 @@ static bool supply_step(struct iova_space *space, uint64_t iova, uint64_t length
 
 /* While the space is young each allocation brings all that its range wants; later
  * one step, so that none waits for more than one call of the memory hooks. */
-void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length)
+void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length, bool natural)
 {
 	bool more = !(space->flags & IOVA_SPACE_ATOMIC);
 
 	while (more)
-		more = supply_step(space, iova, length) && space->cache.magazines < YOUNG;
-	iova_cache_supply(&space->cache, iova, length);
+		more = supply_step(space, iova, length, natural) && space->cache.magazines < YOUNG;
+	iova_cache_supply(&space->cache, iova, length, natural);
 }
 
 void iova_space_supply_ahead(struct iova_space *space, uint64_t live)

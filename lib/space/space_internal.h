@@ -272,7 +272,7 @@ uint32_t iova_space_cache_lengths(const struct iova_space *space, uint32_t granu
 
 /* Memory for what the range would want to be kept, if this space may ask for
  * some. Releases and takes the lock. */
-void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length);
+void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length, bool natural);
 
 /* The same for an ATOMIC space, which cannot ask for any later. Best effort. */
 void iova_space_supply_ahead(struct iova_space *space, uint64_t live);

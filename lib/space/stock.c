@@ -61,7 +61,7 @@
 
 #define YOUNG	    64u /* live ranges: what they take is little */
 #define AHEAD	    8u	/* live ranges before the stock is short: more than there are pools */
-#define SPARE_SHIFT 6u	/* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
+#define SPARE_SHIFT 4u	/* grow by 1/16 more than is needed: chance moves the need of a steady load by less */
 
 const struct iova_stock_more iova_stock_one = { .live = 1, .takes = 1 };
 
