@@ -4,6 +4,7 @@
 #define IOVA_IOVA_H
 
 #include <iova/backend.h>
+#include <iova/dma.h>
 #include <iova/error.h>
 #include <iova/firmware.h>
 #include <iova/inspect.h>

@@ -19,7 +19,7 @@ void iova_space_unlock(struct iova_space *space)
 		iova_port_lock_release(&space->lock);
 }
 
-static int memory_read(struct iova_memory *memory, const struct iova_memory *given)
+int iova_memory_read(struct iova_memory *memory, const struct iova_memory *given)
 {
 	int error;
 
@@ -54,7 +54,7 @@ static int config_read(struct iova_space_config *config, struct iova_memory *mem
 		return IOVA_ERR_INVAL;
 	if (config->placement == IOVA_PLACE_DEFAULT)
 		config->placement = IOVA_PLACE_TOP_DOWN;
-	return memory_read(memory, config->memory);
+	return iova_memory_read(memory, config->memory);
 }
 
 static struct iova_span world_of(const struct iova_space_config *config)

@@ -147,6 +147,9 @@ static inline uint64_t iova_space_granules(const struct iova_space *space, uint6
  * beyond size. */
 int iova_struct_read(void *copy, size_t size, size_t first_size, const void *source);
 
+/* The hooks that are given, or the port's own. INVAL, NOTSUP. */
+int iova_memory_read(struct iova_memory *memory, const struct iova_memory *given);
+
 /* Writes a struct that the caller gave room for, and leaves its struct_size. */
 int iova_struct_write(void *target, size_t first_size, const void *source, size_t size);
 

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "arith.h"
+#include "domain_internal.h"
+#include "space_internal.h"
+
+/* What the space is to be: the caller's wishes, and the backend's aperture and page where
+ * there are none. */
+static int space_config(struct iova_space_config *config, const struct iova_space_config *given,
+			const struct iova_caps *caps)
+{
+	uint64_t page = caps->page_sizes & (0 - caps->page_sizes);
+	int error = given ? iova_struct_read(config, sizeof(*config), sizeof(*config), given) : 0;
+
+	if (error)
+		return error;
+	if (!given)
+		*config = (struct iova_space_config){ .struct_size = sizeof(*config) };
+	config->granule = config->granule ? config->granule : page;
+	if (!config->aperture.start && !config->aperture.last) {
+		uint64_t within = config->granule - 1;
+
+		config->aperture = caps->aperture;
+		config->aperture.start = (config->aperture.start + within) & ~within;
+		config->aperture.last = ((config->aperture.last + 1) & ~within) - 1;
+	}
+	if (!page || config->granule & (page - 1) || config->aperture.start < caps->aperture.start ||
+	    config->aperture.last > caps->aperture.last)
+		return IOVA_ERR_INVAL;
+	return 0;
+}
+
+static int quarantine_create(struct iova_dma_domain *domain, const struct iova_dma_config *config)
+{
+	struct iova_quarantine_config quarantine = { .struct_size = sizeof(quarantine),
+						     .entries = config->quarantine_entries,
+						     .sync = iova_domain_sync,
+						     .ctx = domain };
+
+	return iova_quarantine_create(domain->space, &quarantine, &domain->quarantine);
+}
+
+/* pre: all of *domain but its space is 0. */
+static int start(struct iova_dma_domain *domain, const struct iova_dma_config *config, const struct iova_caps *caps,
+		 const struct iova_space_config *space)
+{
+	int error;
+
+	domain->page_sizes = caps->page_sizes & ~(space->granule - 1);
+	domain->page_sizes |= caps->page_sizes & (0 - caps->page_sizes);
+	domain->granule = space->granule;
+	domain->shift = iova_arith_log2(space->granule);
+	domain->last = space->aperture.last;
+	domain->caps_flags = caps->flags;
+	domain->max_mappings = caps->max_mappings;
+	domain->flags = config->flags;
+	domain->gather = (struct iova_gather){ .struct_size = sizeof(domain->gather), .extent = { 1, 0 } };
+	iova_port_lock_init(&domain->lock, space->flags & IOVA_SPACE_ATOMIC);
+	iova_port_event_init(&domain->ended);
+	domain->reach = caps->aperture;
+	error = iova_wordmap_init(&domain->records, (space->aperture.last >> domain->shift << 1) + 1, &domain->memory);
+	if (!error)
+		error = quarantine_create(domain, config);
+	else
+		domain->records.root = NULL;
+	return error;
+}
+
+static void records_free(struct iova_dma_domain *domain)
+{
+	struct iova_memory memory = domain->memory;
+
+	iova_quarantine_destroy(domain->quarantine);
+	if (domain->records.root)
+		iova_wordmap_destroy(&domain->records);
+	iova_port_event_destroy(&domain->ended);
+	iova_port_lock_destroy(&domain->lock);
+	iova_space_destroy(domain->space);
+	memory.free(memory.ctx, domain, sizeof(*domain));
+}
+
+int iova_dma_domain_create(const struct iova_dma_config *given, struct iova_backend *backend,
+			   struct iova_dma_domain **domain)
+{
+	struct iova_caps caps = { .struct_size = sizeof(caps) };
+	struct iova_dma_domain *made;
+	struct iova_space_config space;
+	struct iova_dma_config config;
+	struct iova_memory memory;
+	int error = iova_struct_read(&config, sizeof(config), sizeof(config), given);
+
+	if (!error && config.flags & ~IOVA_DMA_DEFERRED)
+		error = IOVA_ERR_INVAL;
+	if (!error)
+		error = backend->ops->caps(backend, &caps);
+	if (!error)
+		error = space_config(&space, config.space, &caps);
+	if (!error)
+		error = iova_memory_read(&memory, space.memory);
+	if (error)
+		return error;
+	made = memory.alloc(memory.ctx, sizeof(*made), _Alignof(struct iova_dma_domain), 0);
+	if (!made)
+		return IOVA_ERR_NOMEM;
+	memset(made, 0, sizeof(*made));
+	made->memory = memory;
+	made->backend = backend;
+	error = iova_space_create(&space, &made->space);
+	if (!error)
+		error = start(made, &config, &caps, &space);
+	if (error)
+		records_free(made);
+	else
+		*domain = made;
+	return error;
+}
+
+int iova_dma_domain_destroy(struct iova_dma_domain *domain)
+{
+	if (!domain)
+		return 0;
+	if (domain->devices)
+		return IOVA_ERR_BUSY;
+	iova_domain_unmap_all(domain);
+	records_free(domain);
+	return 0;
+}
+
+void iova_dma_domain_abandon(struct iova_dma_domain *domain)
+{
+	if (domain)
+		records_free(domain);
+}
+
+struct iova_space *iova_dma_space(struct iova_dma_domain *domain)
+{
+	return domain->space;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * With which pages a range is mapped. It follows from the range and from how many low
+ * bits its addresses share with those of the memory, so that an unmap needs to know
+ * no more than this.
+ */
+#include "arith.h"
+#include "domain_internal.h"
+
+unsigned iova_layout_order(uint64_t iova, uint64_t source)
+{
+	return iova == source ? 63 : iova_arith_trailing_zeros(iova ^ source);
+}
+
+/* The sizes of pages that could lie at iova, were there room. */
+static uint64_t sizes_at(uint64_t sizes, uint64_t iova)
+{
+	return iova ? sizes & (((iova & (0 - iova)) << 1) - 1) : sizes;
+}
+
+static uint64_t at_most(uint64_t sizes, uint64_t length)
+{
+	return sizes & (((uint64_t)2 << iova_arith_log2(length)) - 1);
+}
+
+struct iova_mapping iova_layout_next(const struct iova_dma_domain *domain, uint64_t iova, uint64_t length,
+				     unsigned order)
+{
+	uint64_t sizes = domain->page_sizes & (((uint64_t)2 << order) - 1), larger, before;
+	struct iova_mapping m = { .struct_size = sizeof(m), .iova = iova };
+
+	if (domain->caps_flags & IOVA_CAPS_WHOLE)
+		sizes &= 0 - sizes;
+	m.page_size = (uint64_t)1 << iova_arith_log2(at_most(sizes_at(sizes, iova), length));
+	m.page_count = length >> iova_arith_log2(m.page_size);
+	larger = at_most(sizes, length) & ~((m.page_size << 1) - 1);
+	if (!larger)
+		return m;
+	/* Up to where a larger one begins, if it fits there. */
+	larger &= 0 - larger;
+	before = (0 - iova) & (larger - 1);
+	if (length >= larger && before <= length - larger && before)
+		m.page_count = before >> iova_arith_log2(m.page_size);
+	return m;
+}
+
+uint64_t iova_layout_entries(const struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+{
+	uint64_t entries = 0;
+
+	if (domain->caps_flags & IOVA_CAPS_WHOLE)
+		return 1;
+	for (uint64_t at = 0; at < mapping->length;) {
+		struct iova_mapping m =
+			iova_layout_next(domain, mapping->start + at, mapping->length - at, mapping->order);
+
+		entries += m.page_count;
+		at += m.page_count * m.page_size;
+	}
+	return entries;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+#include "wordmap.h"
+
+#include <iova/error.h>
+
+#define FANOUT (1u << IOVA_WORDMAP_LOG2)
+
+struct block {
+	union {
+		uint64_t word[FANOUT];
+		void *below[FANOUT];
+	} of;
+};
+
+static void *block_make(struct iova_wordmap *map, uint32_t flags)
+{
+	struct block *block = map->memory.alloc(map->memory.ctx, sizeof(*block), sizeof(uint64_t), flags);
+
+	if (block)
+		memset(block, 0, sizeof(*block));
+	return block;
+}
+
+static void block_free(struct iova_wordmap *map, void *block)
+{
+	map->memory.free(map->memory.ctx, block, sizeof(struct block));
+}
+
+int iova_wordmap_init(struct iova_wordmap *map, uint64_t last, const struct iova_memory *memory)
+{
+	*map = (struct iova_wordmap){ .memory = *memory };
+	for (last >>= IOVA_WORDMAP_LOG2; last; last >>= IOVA_WORDMAP_LOG2)
+		map->levels++;
+	map->root = block_make(map, 0);
+	return map->root ? 0 : IOVA_ERR_NOMEM;
+}
+
+/* Recursion goes no deeper than the levels. */
+static void tree_free(struct iova_wordmap *map, struct block *block, unsigned level)
+{
+	for (unsigned i = 0; level && i < FANOUT; i++)
+		if (block->of.below[i])
+			tree_free(map, block->of.below[i], level - 1);
+	block_free(map, block);
+}
+
+void iova_wordmap_destroy(struct iova_wordmap *map)
+{
+	tree_free(map, map->root, map->levels);
+}
+
+static unsigned slot_of(uint64_t number, unsigned level)
+{
+	return (unsigned)(number >> level * IOVA_WORDMAP_LOG2) % FANOUT;
+}
+
+uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number)
+{
+	struct block *block = map->root;
+
+	for (unsigned level = map->levels; level && block; level--)
+		block = __atomic_load_n(&block->of.below[slot_of(number, level)], __ATOMIC_ACQUIRE);
+	return block ? &block->of.word[slot_of(number, 0)] : NULL;
+}
+
+uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t flags)
+{
+	struct block *block = map->root;
+
+	for (unsigned level = map->levels; level && block; level--) {
+		void **link = &block->of.below[slot_of(number, level)], *below = NULL, *made;
+
+		block = __atomic_load_n(link, __ATOMIC_ACQUIRE);
+		if (block)
+			continue;
+		made = block_make(map, flags);
+		if (made &&
+		    !__atomic_compare_exchange_n(link, &below, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+			block_free(map, made);
+			made = below; /* another CPU's */
+		}
+		block = made;
+	}
+	return block ? &block->of.word[slot_of(number, 0)] : NULL;
+}

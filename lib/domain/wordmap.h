@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * A word of 64 bits for each number, 0 until it is written: a radix tree of blocks of
+ * 512, made on demand and kept until the end. A block is found without a lock, and
+ * several CPUs may make the same one at once; what the words mean, and who may change
+ * which, is their users'.
+ */
+#ifndef IOVA_WORDMAP_H
+#define IOVA_WORDMAP_H
+
+#include "port_word.h"
+
+#include <iova/space.h>
+
+#define IOVA_WORDMAP_LOG2 9u
+
+struct iova_wordmap {
+	void *root;		   /* a block of words where levels is 0 */
+	unsigned levels;	   /* constant: of blocks that lead to blocks */
+	struct iova_memory memory; /* constant: where blocks come from */
+};
+
+/* Numbers are at most last. NOMEM. */
+int iova_wordmap_init(struct iova_wordmap *map, uint64_t last, const struct iova_memory *memory);
+void iova_wordmap_destroy(struct iova_wordmap *map);
+
+/* The word of a number; NULL where no word of its block was ever made. */
+uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number);
+
+/* The same; NULL where there is no memory for its block. flags: IOVA_MEMORY_ATOMIC. */
+uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t flags);
+
+#endif

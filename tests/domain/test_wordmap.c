@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
+/*
+ * The map of words against an array of what was written; memory that fails at each
+ * call; and another CPU that makes the same blocks in the middle of a make.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "wordmap.h"
+
+#include <iova/error.h>
+
+struct heap {
+	size_t live;
+	unsigned fail_at;	  /* this call, counted down to 1, finds no memory; 0: none */
+	uint32_t flags;		  /* of the last call */
+	struct iova_wordmap *map; /* where not NULL: another CPU makes the same word first */
+	uint64_t number;
+};
+
+static void *heap_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
+{
+	struct heap *heap = ctx;
+	struct iova_wordmap *map = heap->map;
+
+	heap->flags = flags;
+	heap->map = NULL;
+	if (map)
+		*iova_wordmap_make(map, heap->number, 0) = heap->number;
+	if (heap->fail_at && !--heap->fail_at)
+		return NULL;
+	heap->live += bytes;
+	return aligned_alloc(align, bytes);
+}
+
+static void heap_free(void *ctx, void *memory, size_t bytes)
+{
+	((struct heap *)ctx)->live -= bytes;
+	free(memory);
+}
+
+static void begin(struct iova_wordmap *map, struct heap *heap, uint64_t last)
+{
+	struct iova_memory memory = { sizeof(memory), heap_alloc, heap_free, heap };
+
+	assert_int_equal(iova_wordmap_init(map, last, &memory), 0);
+}
+
+static void end(struct iova_wordmap *map, struct heap *heap)
+{
+	iova_wordmap_destroy(map);
+	assert_int_equal(heap->live, 0);
+}
+
+/* One block, two levels of them, and all numbers there are. */
+static void words_keep_what_is_written(void **state)
+{
+	static const uint64_t lasts[] = { 0, 511, 512, 262143, 262144, UINT64_MAX };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++) {
+		uint64_t numbers[] = { 0,	 lasts[i] / 3,	     lasts[i] / 2,	lasts[i] / 2 + 1, lasts[i] - 1,
+				       lasts[i], lasts[i] / 2 ^ 511, lasts[i] / 3 ^ 512 };
+		struct heap heap = { .live = 0 };
+		struct iova_wordmap map;
+
+		begin(&map, &heap, lasts[i]);
+		for (unsigned n = 0; n < 8; n++)
+			if (numbers[n] <= lasts[i])
+				*iova_wordmap_make(&map, numbers[n], 0) = ~numbers[n];
+		for (unsigned n = 0; n < 8; n++)
+			if (numbers[n] <= lasts[i])
+				assert_true(*iova_wordmap_find(&map, numbers[n]) == ~numbers[n]);
+		end(&map, &heap);
+	}
+}
+
+static void words_are_0_at_first(void **state)
+{
+	struct heap heap = { .live = 0 };
+	struct iova_wordmap map;
+	uint64_t *word;
+
+	(void)state;
+	begin(&map, &heap, UINT64_MAX);
+	assert_null(iova_wordmap_find(&map, 1000));
+	assert_int_equal(heap.flags, 0);
+	word = iova_wordmap_make(&map, 1000, IOVA_MEMORY_ATOMIC);
+	assert_int_equal(heap.flags, IOVA_MEMORY_ATOMIC);
+	assert_int_equal(*word, 0);
+	assert_ptr_equal(iova_wordmap_make(&map, 1000, 0), word);
+	assert_ptr_equal(iova_wordmap_find(&map, 1000), word);
+	assert_ptr_equal(iova_wordmap_find(&map, 512), word - (1000 - 512));
+	assert_int_equal(*iova_wordmap_find(&map, 1023), 0);
+	assert_null(iova_wordmap_find(&map, 511));
+	assert_null(iova_wordmap_find(&map, 1024));
+	assert_null(iova_wordmap_find(&map, UINT64_MAX));
+	end(&map, &heap);
+}
+
+static void memory_fails(void **state)
+{
+	struct heap heap = { .fail_at = 1 };
+	struct iova_memory memory = { sizeof(memory), heap_alloc, heap_free, &heap };
+	struct iova_wordmap map;
+
+	(void)state;
+	assert_int_equal(iova_wordmap_init(&map, UINT64_MAX, &memory), IOVA_ERR_NOMEM);
+	begin(&map, &heap, UINT64_MAX);
+	for (unsigned level = map.levels; level; level--) { /* what was made above it stays */
+		heap.fail_at = level < map.levels ? 2 : 1;
+		assert_null(iova_wordmap_make(&map, UINT64_MAX, 0));
+		assert_null(iova_wordmap_find(&map, UINT64_MAX));
+	}
+	heap.fail_at = 0;
+	assert_non_null(iova_wordmap_make(&map, UINT64_MAX, 0));
+	end(&map, &heap);
+}
+
+/* Both CPUs have the same word, and what one wrote is there. */
+static void another_cpu_is_first(void **state)
+{
+	struct heap heap = { .number = 77777777 };
+	struct iova_wordmap map;
+
+	(void)state;
+	begin(&map, &heap, UINT64_MAX);
+	heap.map = &map;
+	assert_true(*iova_wordmap_make(&map, heap.number, 0) == heap.number);
+	assert_null(heap.map);
+	end(&map, &heap);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_keep_what_is_written),
+		cmocka_unit_test(words_are_0_at_first),
+		cmocka_unit_test(memory_fails),
+		cmocka_unit_test(another_cpu_is_first),
+	};
+
+	return cmocka_run_group_tests_name("wordmap", tests, NULL, NULL);
+}
