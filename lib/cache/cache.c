@@ -323,14 +323,14 @@ static bool wanting(struct iova_cache *cache, uint64_t iova, uint64_t length, bo
 	return !*lane || __atomic_load_n(&(*lane)->wanted, __ATOMIC_RELAXED);
 }
 
-unsigned iova_cache_lacks(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural)
+unsigned iova_cache_wants(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural)
 {
 	uint64_t granules = ((length - 1) >> cache->shift) + 1;
 	struct iova_cache_lane *lane;
 
 	if (!wanting(cache, iova, length, natural, &lane))
 		return 0;
-	return (lane || cache->blank_lanes ? 0 : IOVA_CACHE_LACKS_LANE) |
+	return IOVA_CACHE_WANTS | (lane || cache->blank_lanes ? 0 : IOVA_CACHE_LACKS_LANE) |
 	       (*blank_find(cache, granules) ? 0 : IOVA_CACHE_LACKS_MAGAZINE);
 }
 
