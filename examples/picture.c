@@ -131,7 +131,7 @@ static void print_segment(const struct copies *copies, const struct iova_segment
 	print_length(segment->extent);
 	printf(" %s", states[segment->state]);
 	if (segment->state == IOVA_STATE_LIVE)
-		printf(": %s", names->of_range(names->ctx, segment->cookie));
+		printf(": %s", names->of_range(names->ctx, segment));
 	if (segment->state == IOVA_STATE_RESERVED)
 		print_reasons(copies, segment, names);
 	putchar('\n');

@@ -8,8 +8,8 @@
 /* What the picture cannot know by itself. */
 struct picture_names {
 	void *ctx;
-	const char *(*of_range)(void *ctx, void *cookie);      /* a live range's; cookie as iova_alloc_* got it */
-	const char *(*of_owner)(void *ctx, const void *owner); /* owner is not NULL */
+	const char *(*of_range)(void *ctx, const struct iova_segment *segment); /* it is live */
+	const char *(*of_owner)(void *ctx, const void *owner);			/* owner is not NULL */
 };
 
 /* Highest address on top. 0, or the error of a walk, or NOMEM. */

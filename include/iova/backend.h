@@ -81,9 +81,15 @@ struct iova_backend_ops {
 
 	/* From its return on the device translates through this address space,
 	 * and only through it. handle is the backend's own idea of a device.
-	 * On failure the device is as it was before. */
+	 * On failure the device is as it was before.
+	 *
+	 * A device that is attached to another address space of the same kind
+	 * is switched: at every instant it translates through the one or the
+	 * other, and the other's detach is not called, and says NOENT. A
+	 * backend that cannot do so without a gap fails instead. */
 	int (*attach)(struct iova_backend *b, void *handle);
-	/* From its return on the device is blocked. NOENT: it is not attached. */
+	/* From its return on the device is blocked. NOENT: it is not attached
+	 * (any more: it may have been switched elsewhere), and stays as it is. */
 	int (*detach)(struct iova_backend *b, void *handle);
 
 	/* Every region that the device (NULL: the address space as it is now)

@@ -8,6 +8,7 @@
 #include <iova/error.h>
 #include <iova/firmware.h>
 #include <iova/inspect.h>
+#include <iova/msi.h>
 #include <iova/quarantine.h>
 #include <iova/resv.h>
 #include <iova/space.h>

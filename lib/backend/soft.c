@@ -84,30 +84,16 @@ static int soft_attach(struct iova_backend *base, void *handle)
 {
 	struct soft_backend *b = soft_of(base);
 	struct soft_failure failure;
-	int error;
 
-	if (fails(b, IOVA_SOFT_ATTACH, &failure))
-		return failure.error;
-	error = iova_soft_attach(b, handle);
-	pthread_mutex_lock(&b->lock);
-	b->devices += !error;
-	pthread_mutex_unlock(&b->lock);
-	return error;
+	return fails(b, IOVA_SOFT_ATTACH, &failure) ? failure.error : iova_soft_attach(b, handle);
 }
 
 static int soft_detach(struct iova_backend *base, void *handle)
 {
 	struct soft_backend *b = soft_of(base);
 	struct soft_failure failure;
-	int error;
 
-	if (fails(b, IOVA_SOFT_DETACH, &failure))
-		return failure.error;
-	error = iova_soft_detach(b, handle);
-	pthread_mutex_lock(&b->lock);
-	b->devices -= !error;
-	pthread_mutex_unlock(&b->lock);
-	return error;
+	return fails(b, IOVA_SOFT_DETACH, &failure) ? failure.error : iova_soft_detach(b, handle);
 }
 
 static int soft_reserved(struct iova_backend *base, void *handle, iova_resv_fn visit, void *ctx)
@@ -305,15 +291,26 @@ static int config_read(struct iova_soft_config *config, const struct iova_soft_c
 	return 0;
 }
 
-/* Accesses never keep a sync from its turn. */
-static void locks_init(struct soft_backend *b)
+void iova_soft_devices_add(struct soft_backend *b, int count)
+{
+	pthread_mutex_lock(&b->lock);
+	b->devices += (uint64_t)(int64_t)count;
+	pthread_mutex_unlock(&b->lock);
+}
+
+void iova_soft_rwlock_init(pthread_rwlock_t *lock)
 {
 	pthread_rwlockattr_t attributes;
 
 	pthread_rwlockattr_init(&attributes);
 	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&b->accesses, &attributes);
+	pthread_rwlock_init(lock, &attributes);
 	pthread_rwlockattr_destroy(&attributes);
+}
+
+static void locks_init(struct soft_backend *b)
+{
+	iova_soft_rwlock_init(&b->accesses);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->released, NULL);
 }

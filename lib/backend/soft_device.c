@@ -9,7 +9,7 @@
 
 struct iova_soft_device {
 	struct iova_memory memory;
-	pthread_rwlock_t lock;	      /* for writing: attach and detach */
+	pthread_rwlock_t lock;	      /* for writing: attach and detach; they never wait for more than one access */
 	struct soft_backend *backend; /* NULL: blocked */
 	pthread_mutex_t fault_lock;
 	struct iova_soft_fault fault;
@@ -43,7 +43,7 @@ int iova_soft_device_create(const struct iova_soft_device_config *given, struct 
 		made->regions[i] = config.regions[i];
 		made->regions[i].owner = made;
 	}
-	pthread_rwlock_init(&made->lock, NULL);
+	iova_soft_rwlock_init(&made->lock);
 	pthread_mutex_init(&made->fault_lock, NULL);
 	*device = made;
 	return 0;
@@ -67,16 +67,30 @@ int iova_soft_device_destroy(struct iova_soft_device *device)
 	return 0;
 }
 
+/* Another address space, or none, while no access is under way: the next finds all of the
+ * one or all of the other.
+ * pre: the device's lock, for writing. */
+static void device_switch(struct iova_soft_device *device, struct soft_backend *to)
+{
+	struct soft_backend *from = device->backend;
+
+	device->backend = to;
+	if (from)
+		iova_soft_devices_add(from, -1);
+	if (to)
+		iova_soft_devices_add(to, 1);
+}
+
 int iova_soft_attach(struct soft_backend *b, struct iova_soft_device *device)
 {
-	bool attached;
+	bool here;
 
 	pthread_rwlock_wrlock(&device->lock);
-	attached = device->backend;
-	if (!attached)
-		device->backend = b;
+	here = device->backend == b;
+	if (!here)
+		device_switch(device, b);
 	pthread_rwlock_unlock(&device->lock);
-	return attached ? IOVA_ERR_BUSY : 0;
+	return here ? IOVA_ERR_BUSY : 0;
 }
 
 int iova_soft_detach(struct soft_backend *b, struct iova_soft_device *device)
@@ -86,7 +100,7 @@ int iova_soft_detach(struct soft_backend *b, struct iova_soft_device *device)
 	pthread_rwlock_wrlock(&device->lock);
 	here = device->backend == b;
 	if (here)
-		device->backend = NULL;
+		device_switch(device, NULL);
 	pthread_rwlock_unlock(&device->lock);
 	return here ? 0 : IOVA_ERR_NOENT;
 }

@@ -80,6 +80,11 @@ int iova_soft_struct(void *to, size_t known, const void *raw);
 /* NULL: malloc and free. INVAL, NOTSUP. */
 int iova_soft_memory(struct iova_memory *memory, const struct iova_memory *given);
 
+/* Of those that are attached. */
+void iova_soft_devices_add(struct soft_backend *b, int count);
+/* For accesses to read, which never keep a writer from its turn. */
+void iova_soft_rwlock_init(pthread_rwlock_t *lock);
+
 /* soft_table.c */
 
 /* NOMEM. */

@@ -3,6 +3,8 @@
 #include "domain_internal.h"
 #include "space_internal.h"
 
+#define CONFIG_FIRST offsetof(struct iova_dma_config, now_ns)
+
 /* What the space is to be: the caller's wishes, and the backend's aperture and page where
  * there are none. */
 static int space_config(struct iova_space_config *config, const struct iova_space_config *given,
@@ -23,10 +25,18 @@ static int space_config(struct iova_space_config *config, const struct iova_spac
 		config->aperture.start = (config->aperture.start + within) & ~within;
 		config->aperture.last = ((config->aperture.last + 1) & ~within) - 1;
 	}
-	if (!page || config->granule & (page - 1) || config->aperture.start < caps->aperture.start ||
+	if (page < 2 || config->granule & (page - 1) || config->aperture.start < caps->aperture.start ||
 	    config->aperture.last > caps->aperture.last)
 		return IOVA_ERR_INVAL;
 	return 0;
+}
+
+/* Of the quarantine. */
+static uint64_t now_ns(void *ctx)
+{
+	struct iova_dma_domain *domain = ctx;
+
+	return domain->now_ns ? domain->now_ns(domain->now_ctx) : iova_port_now_ns();
 }
 
 static int quarantine_create(struct iova_dma_domain *domain, const struct iova_dma_config *config)
@@ -34,6 +44,8 @@ static int quarantine_create(struct iova_dma_domain *domain, const struct iova_d
 	struct iova_quarantine_config quarantine = { .struct_size = sizeof(quarantine),
 						     .entries = config->quarantine_entries,
 						     .sync = iova_domain_sync,
+						     .max_ns = config->quarantine_ns,
+						     .now_ns = config->quarantine_ns ? now_ns : NULL,
 						     .ctx = domain };
 
 	return iova_quarantine_create(domain->space, &quarantine, &domain->quarantine);
@@ -49,13 +61,15 @@ static int start(struct iova_dma_domain *domain, const struct iova_dma_config *c
 	domain->page_sizes |= caps->page_sizes & (0 - caps->page_sizes);
 	domain->granule = space->granule;
 	domain->shift = iova_arith_log2(space->granule);
+	domain->first = space->aperture.start;
 	domain->last = space->aperture.last;
 	domain->caps_flags = caps->flags;
 	domain->max_mappings = caps->max_mappings;
-	domain->flags = config->flags;
+	domain->flags = domain->ranges ? 0 : config->flags;
+	domain->atomic = space->flags & IOVA_SPACE_ATOMIC;
+	domain->now_ns = config->now_ns;
+	domain->now_ctx = config->now_ctx;
 	domain->gather = (struct iova_gather){ .struct_size = sizeof(domain->gather), .extent = { 1, 0 } };
-	iova_port_lock_init(&domain->lock, space->flags & IOVA_SPACE_ATOMIC);
-	iova_port_event_init(&domain->ended);
 	domain->reach = caps->aperture;
 	error = iova_wordmap_init(&domain->records, (space->aperture.last >> domain->shift << 1) + 1, &domain->memory);
 	if (!error)
@@ -70,12 +84,36 @@ static void records_free(struct iova_dma_domain *domain)
 	struct iova_memory memory = domain->memory;
 
 	iova_quarantine_destroy(domain->quarantine);
+	while (domain->devices) {
+		struct domain_device *device = domain->devices;
+
+		domain->devices = device->next;
+		iova_device_free(domain, device);
+	}
 	if (domain->records.root)
 		iova_wordmap_destroy(&domain->records);
 	iova_port_event_destroy(&domain->ended);
 	iova_port_lock_destroy(&domain->lock);
 	iova_space_destroy(domain->space);
 	memory.free(memory.ctx, domain, sizeof(*domain));
+}
+
+/* Its two last callbacks came later, and are there both or not at all. */
+static bool gives_ranges(const struct iova_backend_ops *ops)
+{
+	return ops->struct_size >= sizeof(*ops) && ops->alloc_range;
+}
+
+static int config_check(const struct iova_dma_config *config, const struct iova_backend *backend)
+{
+	const struct iova_backend_ops *ops = backend ? backend->ops : NULL;
+
+	if (!ops || ops->struct_size < offsetof(struct iova_backend_ops, alloc_range) ||
+	    config->flags & ~IOVA_DMA_DEFERRED)
+		return IOVA_ERR_INVAL;
+	if (ops->struct_size >= sizeof(*ops) && !ops->alloc_range != !ops->free_range)
+		return IOVA_ERR_INVAL;
+	return config->quarantine_ns && !config->now_ns && !IOVA_PORT_HAS_CLOCK ? IOVA_ERR_NOTSUP : 0;
 }
 
 int iova_dma_domain_create(const struct iova_dma_config *given, struct iova_backend *backend,
@@ -86,12 +124,12 @@ int iova_dma_domain_create(const struct iova_dma_config *given, struct iova_back
 	struct iova_space_config space;
 	struct iova_dma_config config;
 	struct iova_memory memory;
-	int error = iova_struct_read(&config, sizeof(config), sizeof(config), given);
+	int error = iova_struct_read(&config, sizeof(config), CONFIG_FIRST, given);
 
-	if (!error && config.flags & ~IOVA_DMA_DEFERRED)
-		error = IOVA_ERR_INVAL;
 	if (!error)
-		error = backend->ops->caps(backend, &caps);
+		error = config_check(&config, backend);
+	if (!error)
+		error = iova_backend_error(backend->ops->caps(backend, &caps));
 	if (!error)
 		error = space_config(&space, config.space, &caps);
 	if (!error)
@@ -104,6 +142,9 @@ int iova_dma_domain_create(const struct iova_dma_config *given, struct iova_back
 	memset(made, 0, sizeof(*made));
 	made->memory = memory;
 	made->backend = backend;
+	made->ranges = gives_ranges(backend->ops);
+	iova_port_lock_init(&made->lock, space.flags & IOVA_SPACE_ATOMIC);
+	iova_port_event_init(&made->ended);
 	error = iova_space_create(&space, &made->space);
 	if (!error)
 		error = start(made, &config, &caps, &space);
@@ -129,6 +170,13 @@ void iova_dma_domain_abandon(struct iova_dma_domain *domain)
 {
 	if (domain)
 		records_free(domain);
+}
+
+void iova_domain_range_free(struct iova_dma_domain *domain, uint64_t start, uint64_t length)
+{
+	iova_free(domain->space, start, length);
+	if (domain->ranges)
+		domain->backend->ops->free_range(domain->backend, start, length);
 }
 
 struct iova_space *iova_dma_space(struct iova_dma_domain *domain)

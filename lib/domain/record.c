@@ -1,102 +1,224 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * What is mapped: two words for each granule, of which a mapping uses those of its
- * first. Who sets or claims the first word has the mapping.
+ * What is mapped: two words for each granule. A mapping has a part for each of its
+ * segments that touches no other, and a part uses the words of its first granule.
  *
- *     granules << 8 | order << 2 | state        offset << 32 | pad
+ *     granules << 9 | order << 3 | MORE | kind        of this part
+ *     offset << 32 | pad                              LIVE: of the whole mapping
+ *     bytes | held                                    BROKEN: how much is unmapped of it
+ *
+ * Who changes the first word of the first part has the mapping, and with it the
+ * parts that follow. MORE: one follows, where this one ends.
  */
 #include "domain_internal.h"
 
-#define STATE	    3u
-#define LIVE	    1u
-#define CLAIMED	    2u
-#define ORDER(word) ((unsigned)((word) >> 2) & 63)
+#define KIND	     3u
+#define LIVE	     1u
+#define PART	     2u
+#define BROKEN	     3u
+#define MORE	     4u
+#define CLAIMED	     4u /* of no kind */
+#define HELD	     1u /* pages have two bytes at least */
+#define ORDER(word)  ((unsigned)((word) >> 3) & 63)
+#define GRANULES_LOG 9u
 
 static uint64_t number_of(const struct iova_dma_domain *domain, uint64_t iova)
 {
 	return iova >> domain->shift << 1;
 }
 
-int iova_record_make(struct iova_dma_domain *domain, uint64_t start)
+static uint64_t *word_of(const struct iova_dma_domain *domain, uint64_t start)
 {
-	return iova_wordmap_make(&domain->records, number_of(domain, start), 0) ? 0 : IOVA_ERR_NOMEM;
+	return iova_wordmap_find(&domain->records, number_of(domain, start));
+}
+
+static uint64_t word_for(const struct iova_dma_domain *domain, const struct domain_mapping *part, unsigned kind)
+{
+	return part->length >> domain->shift << GRANULES_LOG | part->order << 3 | (part->more ? MORE : 0) | kind;
+}
+
+int iova_record_make(struct iova_dma_domain *domain, uint64_t start, uint32_t flags)
+{
+	return iova_wordmap_make(&domain->records, number_of(domain, start), flags) ? 0 : IOVA_ERR_NOMEM;
+}
+
+void iova_record_part_set(struct iova_dma_domain *domain, const struct domain_mapping *part)
+{
+	iova_port_word_set(word_of(domain, part->start), word_for(domain, part, PART));
 }
 
 void iova_record_set(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	uint64_t *word = iova_wordmap_find(&domain->records, number_of(domain, mapping->start));
+	uint64_t *word = word_of(domain, mapping->start);
 
 	iova_port_word_set(&word[1], mapping->offset << 32 | mapping->pad);
-	iova_port_word_set(&word[0], mapping->length >> domain->shift << 8 | mapping->order << 2 | LIVE);
+	iova_port_word_set(&word[0], word_for(domain, mapping, LIVE));
 }
 
-/* Is the granule part of a mapping that begins below it? Looks at each granule down to
- * that: only where the answer is an error. */
+void iova_record_break(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t gone, bool held)
+{
+	uint64_t *word = word_of(domain, mapping->start);
+
+	iova_port_word_set(&word[1], gone | (held ? HELD : 0));
+	iova_port_word_set(&word[0], word_for(domain, mapping, BROKEN));
+}
+
+/* What a first word says of its part. CLAIMED has no MORE. */
+static struct domain_mapping part_of(const struct iova_dma_domain *domain, uint64_t is, uint64_t start)
+{
+	return (struct domain_mapping){ .start = start,
+					.length = is >> GRANULES_LOG << domain->shift,
+					.order = ORDER(is),
+					.flags = domain->atomic ? IOVA_MAP_ATOMIC : 0,
+					.more = is & KIND && is & MORE };
+}
+
+bool iova_record_next(const struct iova_dma_domain *domain, struct domain_mapping *part)
+{
+	uint64_t start = part->start + part->length;
+
+	if (!part->more)
+		return false;
+	*part = part_of(domain, iova_port_word_acquire(word_of(domain, start)), start);
+	return true;
+}
+
+/* Whole granules, of all parts. */
+static uint64_t length_of(const struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+{
+	struct domain_mapping part = *mapping;
+	uint64_t length = part.length;
+
+	while (iova_record_next(domain, &part))
+		length += part.length;
+	return length;
+}
+
+static struct domain_mapping mapping_of(const struct iova_dma_domain *domain, const uint64_t *word, uint64_t is,
+					uint64_t start)
+{
+	struct domain_mapping mapping = part_of(domain, is, start);
+	uint64_t rest = iova_port_word_get(&word[1]);
+
+	mapping.total = length_of(domain, &mapping);
+	mapping.offset = rest >> 32;
+	mapping.pad = (uint32_t)rest;
+	return mapping;
+}
+
+static bool is_mapped(uint64_t is)
+{
+	return (is & KIND) == LIVE || (is & KIND) == PART;
+}
+
+/* Is the granule part of a mapping? Looks at each granule down to where one begins, of
+ * those that ever had a mapping near: only where the answer is an error. */
 static bool inside(const struct iova_dma_domain *domain, uint64_t iova)
 {
-	for (uint64_t at = iova >> domain->shift; at-- > 0;) {
-		const uint64_t *word = iova_wordmap_find(&domain->records, at << 1);
-		uint64_t is = word ? iova_port_word_get(word) : 0;
+	uint64_t granule = iova >> domain->shift, number = granule << 1, *word;
 
-		if (is & STATE)
-			return (iova >> domain->shift) - at < is >> 8;
-		if (!word) /* nor has any other of its block one */
-			at = at >> (IOVA_WORDMAP_LOG2 - 1) << (IOVA_WORDMAP_LOG2 - 1);
+	for (; (word = iova_wordmap_below(&domain->records, &number)); number -= 2) {
+		uint64_t is = iova_port_word_get(word - (number & 1));
+
+		number &= ~(uint64_t)1;
+		if (is)
+			return is_mapped(is) && granule - (number >> 1) < is >> GRANULES_LOG;
+		if (!number)
+			break;
 	}
 	return false;
 }
 
-static struct domain_mapping mapping_of(const struct iova_dma_domain *domain, const uint64_t *word, uint64_t is,
-					uint64_t iova)
+/* Whoever comes later finds it gone, and nobody gets its address before that is so. */
+static bool claim(uint64_t *word, uint64_t is)
 {
-	uint64_t rest = iova_port_word_get(&word[1]);
-
-	return (struct domain_mapping){ .start = iova & ~(domain->granule - 1),
-					.length = is >> 8 << domain->shift,
-					.offset = rest >> 32,
-					.pad = (uint32_t)rest,
-					.order = ORDER(is) };
+	return iova_port_word_change(word, &is, (is & ~(uint64_t)(MORE | KIND)) | CLAIMED);
 }
 
 int iova_record_claim(struct iova_dma_domain *domain, uint64_t iova, uint64_t length, struct domain_mapping *mapping)
 {
-	uint64_t *word = iova_wordmap_find(&domain->records, number_of(domain, iova)), is;
+	uint64_t *word = iova <= domain->last ? word_of(domain, iova) : NULL, is;
 
-	is = word ? iova_port_word_get(&word[0]) : 0;
-	if ((is & STATE) != LIVE)
-		return inside(domain, iova) ? IOVA_ERR_INVAL : IOVA_ERR_NOENT;
-	*mapping = mapping_of(domain, word, is, iova);
-	if (iova - mapping->start != mapping->offset || length != mapping->length - mapping->offset - mapping->pad)
+	is = word ? iova_port_word_acquire(word) : 0;
+	if ((is & KIND) != LIVE)
+		return iova <= domain->last && inside(domain, iova) ? IOVA_ERR_INVAL : IOVA_ERR_NOENT;
+	*mapping = mapping_of(domain, word, is, iova & ~(domain->granule - 1));
+	if (iova - mapping->start != mapping->offset || length != iova_mapping_bytes(mapping))
 		return IOVA_ERR_INVAL;
-	/* Whoever comes later finds it gone, and nobody gets its address before that is so. */
-	return iova_port_word_change(&word[0], &is, (is & ~(uint64_t)STATE) | CLAIMED) ? 0 : IOVA_ERR_NOENT;
+	return claim(word, is) ? 0 : IOVA_ERR_NOENT;
+}
+
+/* The first word of the kind from *granule on, up to last, and what it is. */
+static uint64_t *next_of(const struct iova_dma_domain *domain, unsigned kind, uint64_t *granule, uint64_t last,
+			 uint64_t *is)
+{
+	for (; *granule <= last; ++*granule) {
+		uint64_t number = *granule << 1, *word = iova_wordmap_above(&domain->records, &number);
+
+		*granule = number >> 1;
+		if (!word || *granule > last)
+			break;
+		*is = iova_port_word_acquire(word);
+		if ((*is & KIND) == kind)
+			return word;
+	}
+	return NULL;
+}
+
+static bool within(const struct domain_mapping *mapping, const struct iova_extent *extent)
+{
+	return mapping->start + mapping->offset >= extent->start &&
+	       mapping->start + (mapping->total - mapping->pad - 1) <= extent->last;
+}
+
+bool iova_record_claim_next(struct iova_dma_domain *domain, struct iova_extent extent, uint64_t *granule,
+			    struct domain_mapping *mapping)
+{
+	uint64_t last = (extent.last < domain->last ? extent.last : domain->last) >> domain->shift;
+	uint64_t *word, is;
+
+	for (; (word = next_of(domain, LIVE, granule, last, &is)); ++*granule) {
+		*mapping = mapping_of(domain, word, is, *granule << domain->shift);
+		if (within(mapping, &extent) && claim(word, is)) {
+			*granule += mapping->total >> domain->shift;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool iova_record_claim_broken(struct iova_dma_domain *domain, bool held, uint64_t *granule,
+			      struct domain_mapping *mapping, uint64_t *gone)
+{
+	uint64_t *word, is;
+
+	for (; (word = next_of(domain, BROKEN, granule, domain->last >> domain->shift, &is)); ++*granule) {
+		uint64_t rest = iova_port_word_get(&word[1]);
+
+		if ((rest & HELD) != held || !claim(word, is))
+			continue;
+		*mapping = part_of(domain, is, *granule << domain->shift);
+		mapping->total = length_of(domain, mapping);
+		*gone = rest & ~(uint64_t)HELD;
+		*granule += mapping->total >> domain->shift;
+		return true;
+	}
+	return false;
+}
+
+void iova_record_forget(struct iova_dma_domain *domain, uint64_t start)
+{
+	uint64_t *word = word_of(domain, start);
+
+	if (word)
+		iova_port_word_set(word, 0);
 }
 
 void iova_record_clear(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	uint64_t *word = iova_wordmap_find(&domain->records, number_of(domain, mapping->start));
+	struct domain_mapping part = *mapping;
 
-	iova_port_word_set(&word[0], 0);
-}
-
-bool iova_record_claim_next(struct iova_dma_domain *domain, uint64_t iova, struct domain_mapping *mapping)
-{
-	const uint64_t block = (uint64_t)1 << (IOVA_WORDMAP_LOG2 - 1); /* granules of which the words lie together */
-	uint64_t last = domain->last >> domain->shift;
-
-	for (uint64_t at = iova >> domain->shift; at <= last; at++) {
-		uint64_t *word = iova_wordmap_find(&domain->records, at << 1), is;
-
-		if (!word) {
-			at |= block - 1;
-			continue;
-		}
-		is = iova_port_word_get(word);
-		if ((is & STATE) != LIVE)
-			continue;
-		*mapping = mapping_of(domain, word, is, at << domain->shift);
-		if (iova_port_word_change(word, &is, (is & ~(uint64_t)STATE) | CLAIMED))
-			return true;
-	}
-	return false;
+	while (iova_record_next(domain, &part))
+		iova_port_word_set(word_of(domain, part.start), 0);
+	iova_port_word_set(word_of(domain, mapping->start), 0);
 }

@@ -63,6 +63,59 @@ uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number)
 	return block ? &block->of.word[slot_of(number, 0)] : NULL;
 }
 
+static struct block *load(const struct block *block, unsigned slot)
+{
+	return __atomic_load_n(&block->of.below[slot], __ATOMIC_ACQUIRE);
+}
+
+/* Recursion goes no deeper than the levels. The slots behind the last number are empty, so
+ * it is no matter that *number wraps there. */
+static uint64_t *above(struct block *block, unsigned level, uint64_t *number)
+{
+	const unsigned shift = level * IOVA_WORDMAP_LOG2;
+	uint64_t first = *number >> shift;
+
+	if (!level)
+		return &block->of.word[slot_of(*number, 0)];
+	for (unsigned slot = slot_of(*number, level); slot < FANOUT; slot++) {
+		struct block *next = load(block, slot);
+		uint64_t *word = next ? above(next, level - 1, number) : NULL;
+
+		if (word)
+			return word;
+		*number = ++first << shift;
+	}
+	return NULL;
+}
+
+static uint64_t *below(struct block *block, unsigned level, uint64_t *number)
+{
+	const unsigned shift = level * IOVA_WORDMAP_LOG2;
+	uint64_t first = *number >> shift;
+
+	if (!level)
+		return &block->of.word[slot_of(*number, 0)];
+	for (unsigned slot = slot_of(*number, level) + 1; slot-- > 0; first--) {
+		struct block *next = load(block, slot);
+		uint64_t *word = next ? below(next, level - 1, number) : NULL;
+
+		if (word)
+			return word;
+		*number = (first << shift) - 1;
+	}
+	return NULL;
+}
+
+uint64_t *iova_wordmap_above(const struct iova_wordmap *map, uint64_t *number)
+{
+	return above(map->root, map->levels, number);
+}
+
+uint64_t *iova_wordmap_below(const struct iova_wordmap *map, uint64_t *number)
+{
+	return below(map->root, map->levels, number);
+}
+
 uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t flags)
 {
 	struct block *block = map->root;

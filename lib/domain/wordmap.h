@@ -27,7 +27,13 @@ void iova_wordmap_destroy(struct iova_wordmap *map);
 /* The word of a number; NULL where no word of its block was ever made. */
 uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number);
 
-/* The same; NULL where there is no memory for its block. flags: IOVA_MEMORY_ATOMIC. */
+/* The word of the least number at or above *number, or of the greatest at or below it, whose
+ * block was made; *number becomes that number. NULL where there is none. What leads to no
+ * block is passed over as a whole. */
+uint64_t *iova_wordmap_above(const struct iova_wordmap *map, uint64_t *number);
+uint64_t *iova_wordmap_below(const struct iova_wordmap *map, uint64_t *number);
+
+/* As find; NULL where there is no memory for its block. flags: IOVA_MEMORY_ATOMIC. */
 uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t flags);
 
 #endif

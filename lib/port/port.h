@@ -10,6 +10,7 @@
  *   struct iova_port_lock     may be moved only before iova_port_lock_init
  *   struct iova_port_event    likewise
  *   IOVA_PORT_HAS_MEMORY      1 where iova_port_memory_* work, else 0
+ *   IOVA_PORT_HAS_CLOCK       1 where iova_port_now_ns works, else 0
  *   IOVA_PORT_NAME            a short string
  */
 #ifndef IOVA_PORT_H
@@ -65,6 +66,10 @@ void iova_port_memory_free(void *ctx, void *memory, size_t bytes);
 
 /* 64 bits that differ from call to call; not for secrets. Any context. */
 uint64_t iova_port_entropy(void);
+
+/* Nanoseconds from any point on; never goes back. 0 where the port has no clock. Any
+ * context. */
+uint64_t iova_port_now_ns(void);
 
 /* The platform's positive errno for a negative enum iova_error. Any context. */
 int iova_port_errno(int error);

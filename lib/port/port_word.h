@@ -18,6 +18,12 @@ static inline uint64_t iova_port_word_get(const uint64_t *word)
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
+/* What was written before a set that is seen is seen too. */
+static inline uint64_t iova_port_word_acquire(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
 /* Release order. */
 static inline void iova_port_word_set(uint64_t *word, uint64_t value)
 {
@@ -41,6 +47,11 @@ static inline uint64_t iova_port_word_swap(uint64_t *word, uint64_t value)
 #define IOVA_PORT_HAS_WORD64 0
 
 static inline uint64_t iova_port_word_get(const uint64_t *word)
+{
+	return *word;
+}
+
+static inline uint64_t iova_port_word_acquire(const uint64_t *word)
 {
 	return *word;
 }

@@ -136,6 +136,71 @@ static void another_cpu_is_first(void **state)
 	end(&map, &heap);
 }
 
+/* The least made number at or above one, and the greatest at or below it, among a few. */
+static void what_was_made_is_found_from_either_side(void **state)
+{
+	static const uint64_t lasts[] = { 511, 262143, (UINT64_C(1) << 37) - 1, UINT64_MAX };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++) {
+		const uint64_t made[] = { lasts[i] / 3, lasts[i] / 2 + 1, lasts[i] / 4 * 3, lasts[i] };
+		uint64_t asked[] = { 0,	      made[0] - 1, made[0],	made[0] + 512, made[1] - 512,  made[1] - 1,
+				     made[1], made[1] + 1, made[2] - 7, made[2] + 512, lasts[i] - 512, lasts[i] };
+		struct heap heap = { .live = 0 };
+		struct iova_wordmap map;
+
+		begin(&map, &heap, lasts[i]);
+		for (unsigned n = 0; n < 4; n++)
+			*iova_wordmap_make(&map, made[n], 0) = 1;
+		for (unsigned n = 0; n < 12; n++) {
+			uint64_t at = asked[n] < lasts[i] ? asked[n] : lasts[i], up = at, down = at;
+			uint64_t *word = iova_wordmap_above(&map, &up);
+			bool is = iova_wordmap_find(&map, at), some = false;
+
+			assert_non_null(word);
+			assert_ptr_equal(word, iova_wordmap_find(&map, up));
+			assert_true(up >= at && is == (up == at));
+			word = iova_wordmap_below(&map, &down);
+			if (word)
+				assert_ptr_equal(word, iova_wordmap_find(&map, down));
+			for (unsigned m = 0; m < 4; m++) { /* none lies between */
+				assert_false(made[m] > at && made[m] < up && made[m] / 512 != up / 512);
+				assert_false(word && made[m] < at && made[m] > down && made[m] / 512 != down / 512);
+				some |= made[m] / 512 <= at / 512;
+			}
+			assert_int_equal(word != NULL, some);
+			assert_true(!word || (down <= at && is == (down == at)));
+		}
+		end(&map, &heap);
+	}
+}
+
+static void behind_the_last_there_is_nothing(void **state)
+{
+	struct heap heap = { .live = 0 };
+	struct iova_wordmap map;
+	uint64_t number;
+
+	(void)state;
+	begin(&map, &heap, UINT64_MAX);
+	number = 0;
+	assert_null(iova_wordmap_above(&map, &number));
+	number = UINT64_MAX;
+	assert_null(iova_wordmap_below(&map, &number));
+	iova_wordmap_make(&map, 5000, 0);
+	number = 5120;
+	assert_null(iova_wordmap_above(&map, &number));
+	number = 4607;
+	assert_null(iova_wordmap_below(&map, &number));
+	number = 0;
+	assert_ptr_equal(iova_wordmap_above(&map, &number), iova_wordmap_find(&map, 4608));
+	assert_int_equal(number, 4608);
+	number = UINT64_MAX;
+	assert_ptr_equal(iova_wordmap_below(&map, &number), iova_wordmap_find(&map, 5119));
+	assert_int_equal(number, 5119);
+	end(&map, &heap);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +208,8 @@ int main(void)
 		cmocka_unit_test(words_are_0_at_first),
 		cmocka_unit_test(memory_fails),
 		cmocka_unit_test(another_cpu_is_first),
+		cmocka_unit_test(what_was_made_is_found_from_either_side),
+		cmocka_unit_test(behind_the_last_there_is_nothing),
 	};
 
 	return cmocka_run_group_tests_name("wordmap", tests, NULL, NULL);

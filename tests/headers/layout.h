@@ -34,6 +34,7 @@ layout(struct iova_mapping, flags, 48, 44);
 layout(struct iova_backend_ops, free_range, 96, 48);
 layout(struct iova_quarantine_config, ctx, 48, 32);
 layout(struct iova_quarantine_stats, failed, 80, 76);
+layout(struct iova_msi_config, window, 24, 20);
 pinned(sizeof(struct iova_extent) == 16);
 pinned(sizeof(struct iova_backend) == sizeof(void *));
 

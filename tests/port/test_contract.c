@@ -150,6 +150,22 @@ static void test_entropy_moves_every_bit(void **state)
 	assert_true(zeros == UINT64_MAX);
 }
 
+/* Where there is one it moves by itself or is told to, and never back. */
+static void test_the_clock_never_goes_back(void **state)
+{
+	uint64_t first = iova_port_now_ns(), last = first;
+
+	(void)state;
+	if (!IOVA_PORT_HAS_CLOCK)
+		assert_int_equal(first, 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		uint64_t now = iova_port_now_ns();
+
+		assert_true(now >= last);
+		last = now;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +177,7 @@ int main(void)
 		cmocka_unit_test(test_memory_fails_with_null),
 		cmocka_unit_test(test_entropy_differs_from_call_to_call),
 		cmocka_unit_test(test_entropy_moves_every_bit),
+		cmocka_unit_test(test_the_clock_never_goes_back),
 	};
 
 	return cmocka_run_group_tests_name("port_contract_" IOVA_PORT_NAME, tests, NULL, NULL);

@@ -52,12 +52,14 @@ struct iova_soft_config {
  * done. map: ADDRINUSE, QUOTA and NOMEM where a page cannot be mapped; those before it
  * are. unmap: NOENT at the first page that is not mapped, INVAL where it is mapped by
  * pages of another size; those before it are unmapped. Neither READ nor WRITE: INVAL. attach:
- * BUSY where the device is attached, here or elsewhere. reserved: the regions that the
+ * BUSY where the device is attached here already; one that is attached elsewhere is
+ * switched, between two of its accesses. reserved: the regions that the
  * device was made with, none for NULL. destroy: of all tables; no device may be attached.
  */
 int iova_backend_soft_create(const struct iova_soft_config *config, struct iova_backend **backend);
 
-/* A device behind such an IOMMU, the handle of attach, detach and reserved. */
+/* A device behind such an IOMMU, or just a stream of accesses of which no more is known
+ * than its regions: the handle of attach, detach and reserved. */
 struct iova_soft_device;
 
 struct iova_soft_device_config {

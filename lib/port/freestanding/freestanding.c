@@ -297,6 +297,12 @@ uint64_t iova_port_entropy(void)
 	return bits ^ bits >> 32;
 }
 
+/* How fast the cycles go is not known here. */
+uint64_t iova_port_now_ns(void)
+{
+	return 0;
+}
+
 int iova_port_errno(int error)
 {
 	return iova_port_errno_generic(error);

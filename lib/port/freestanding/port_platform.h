@@ -13,6 +13,7 @@
 
 #define IOVA_PORT_NAME	     "freestanding"
 #define IOVA_PORT_HAS_MEMORY 0
+#define IOVA_PORT_HAS_CLOCK  0
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memmove(void *to, const void *from, size_t bytes);

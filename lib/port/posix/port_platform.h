@@ -11,6 +11,7 @@
 
 #define IOVA_PORT_NAME	     "posix"
 #define IOVA_PORT_HAS_MEMORY 1
+#define IOVA_PORT_HAS_CLOCK  1
 
 /* A mutex; where atomic, a spin lock under which signals are blocked, because
  * signal handlers are the interrupts of a process. */

@@ -10,6 +10,7 @@
 
 #define IOVA_PORT_NAME	     "sim"
 #define IOVA_PORT_HAS_MEMORY 1
+#define IOVA_PORT_HAS_CLOCK  1
 
 struct iova_port_lock {
 	pthread_mutex_t mutex;

@@ -16,7 +16,7 @@ static struct {
 	/* Under the mutex. */
 	struct iova_sim_counts counts; /* held is in the thread's own mark */
 	uint64_t fail_nth, fail_times;
-	uint64_t entropy;
+	uint64_t entropy, now_ns;
 	iova_sim_panic_fn panic;
 	uint32_t cpus;
 	bool fence_fails;
@@ -58,6 +58,7 @@ void iova_sim_reset(void)
 	};
 	sim.fail_nth = sim.fail_times = 0;
 	sim.entropy = 0;
+	sim.now_ns = 0;
 	sim.panic = NULL;
 	sim.cpus = 0;
 	sim.fence_fails = false;
@@ -363,6 +364,23 @@ uint64_t iova_port_entropy(void)
 	bits = sim.entropy;
 	pthread_mutex_unlock(&sim.mutex);
 	return (bits ^ bits >> 31) * 0xd6e8feb86659fd93u;
+}
+
+void iova_sim_time_set(uint64_t ns)
+{
+	pthread_mutex_lock(&sim.mutex);
+	sim.now_ns = ns;
+	pthread_mutex_unlock(&sim.mutex);
+}
+
+uint64_t iova_port_now_ns(void)
+{
+	uint64_t now;
+
+	pthread_mutex_lock(&sim.mutex);
+	now = sim.now_ns;
+	pthread_mutex_unlock(&sim.mutex);
+	return now;
 }
 
 int iova_port_errno(int error)

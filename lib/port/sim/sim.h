@@ -27,7 +27,7 @@ struct iova_sim_counts {
 	uint64_t held;	   /* locks held by the calling thread */
 };
 
-/* Counts, failures, entropy and the panic hook as at the start. What is live
+/* Counts, failures, entropy, time and the panic hook as at the start. What is live
  * stays live and is counted on: live_blocks, live_bytes and locks are kept. */
 void iova_sim_reset(void);
 
@@ -42,6 +42,9 @@ extern const struct iova_memory iova_sim_memory;
 
 /* The entropy that follows is a function of seed alone. */
 void iova_sim_entropy_seed(uint64_t seed);
+
+/* What iova_port_now_ns says from now on. */
+void iova_sim_time_set(uint64_t ns);
 
 /* How many CPUs a space has that is created from now on; 0: two. */
 void iova_sim_cpus_set(uint32_t cpus);
