@@ -232,7 +232,7 @@ static void wanted_choose(struct world *w, struct wanted *wanted, size_t most)
 		struct iova_dma_segment *segment = &wanted->segment[i];
 		bool touches = false;
 
-		if (i && choose(w, 2))
+		if (i && end < PAGES * PAGE - 2 * granule && choose(w, 2))
 			segment->source = end;
 		else if (choose(w, 2))
 			segment->source = choose(w, PAGES / 2) * PAGE;
