@@ -54,8 +54,10 @@ struct iova_dma_domain {
 	struct iova_backend *backend;
 	struct iova_memory memory;
 	uint64_t page_sizes, granule;
+	uint64_t larger;	  /* the second smallest page, or more than any length has */
 	struct iova_extent reach; /* what the backend translates */
 	unsigned shift;		  /* log2 of the granule */
+	unsigned page_shift;	  /* log2 of the smallest page */
 	uint32_t flags, caps_flags;
 	uint64_t max_mappings;
 	bool atomic; /* the space is */
@@ -80,6 +82,7 @@ struct iova_dma_domain {
  * all, total the granules of all parts, in bytes. */
 struct domain_mapping {
 	uint64_t start, length, offset, pad, total;
+	uint64_t *word; /* of its record */
 	unsigned order; /* its iova and its source differ in no bit below this one */
 	uint32_t flags; /* IOVA_MAP_* */
 	bool more;	/* another part follows, where this one ends */
@@ -131,8 +134,9 @@ void iova_domain_range_free(struct iova_dma_domain *domain, uint64_t start, uint
 
 /* request.c */
 
-/* The segments and what they come to.
+/* What the segments come to. one: the same where there is one alone, which may be nothing.
  * pre: segments, count, device, prot and flags are set. */
+int iova_request_one(const struct iova_dma_domain *domain, struct domain_request *request);
 int iova_request_measure(const struct iova_dma_domain *domain, struct domain_request *request);
 /* The segments from *i on that touch, as one; *i moves behind them.
  * pre: measured. */
@@ -198,11 +202,11 @@ unsigned iova_layout_order(uint64_t iova, uint64_t source);
 
 /* record.c */
 
-/* Room for a part that starts there. NOMEM. flags: IOVA_MEMORY_ATOMIC. */
-int iova_record_make(struct iova_dma_domain *domain, uint64_t start, uint32_t flags);
-/* pre: made. set: it is mapped, and its parts, if more follow, were set before. */
-void iova_record_part_set(struct iova_dma_domain *domain, const struct domain_mapping *part);
-void iova_record_set(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
+/* The word of a part that starts there; NULL: no memory for it. flags: IOVA_MEMORY_ATOMIC. */
+uint64_t *iova_record_make(struct iova_dma_domain *domain, uint64_t start, uint32_t flags);
+/* pre: word is made. set: it is mapped, and its parts, if more follow, were set before. */
+void iova_record_part_set(const struct iova_dma_domain *domain, const struct domain_mapping *part);
+void iova_record_set(const struct iova_dma_domain *domain, const struct domain_mapping *mapping);
 /* The part that follows; false where none does. */
 bool iova_record_next(const struct iova_dma_domain *domain, struct domain_mapping *part);
 /* The mapping that is exactly [iova, iova + length) becomes the caller's to unmap. NOENT,

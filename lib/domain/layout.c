@@ -29,17 +29,21 @@ struct iova_mapping iova_layout_next(const struct iova_dma_domain *domain, uint6
 	uint64_t sizes = domain->page_sizes & (((uint64_t)2 << order) - 1), larger, before;
 	struct iova_mapping m = { .struct_size = sizeof(m), .iova = iova };
 
-	if (domain->caps_flags & IOVA_CAPS_WHOLE)
-		sizes &= 0 - sizes;
+	if (length < domain->larger) {
+		m.page_size = (uint64_t)1 << domain->page_shift;
+		m.page_count = length >> domain->page_shift;
+		return m;
+	}
 	m.page_size = (uint64_t)1 << iova_arith_log2(at_most(sizes_at(sizes, iova), length));
 	m.page_count = length >> iova_arith_log2(m.page_size);
 	larger = at_most(sizes, length) & ~((m.page_size << 1) - 1);
 	if (!larger)
 		return m;
-	/* Up to where a larger one begins, if it fits there. */
+	/* Up to where a larger one begins, if it fits there. It does not begin here: it would
+	 * have been taken. */
 	larger &= 0 - larger;
 	before = (0 - iova) & (larger - 1);
-	if (length >= larger && before <= length - larger && before)
+	if (before <= length - larger)
 		m.page_count = before >> iova_arith_log2(m.page_size);
 	return m;
 }

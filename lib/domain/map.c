@@ -29,22 +29,25 @@ static struct iova_dma_segment part_next(const struct iova_dma_domain *domain, c
 static int parts_make(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t start,
 		      struct domain_mapping *mapping)
 {
-	uint32_t flags = request->flags & IOVA_MAP_ATOMIC ? IOVA_MEMORY_ATOMIC : 0;
-	struct domain_mapping part = { .start = start };
-	int error = 0;
+	uint32_t flags = request->flags ? IOVA_MEMORY_ATOMIC : 0;
+	struct domain_mapping part;
 
-	for (size_t i = 0; i < request->count && !error;) {
+	part.start = start;
+	part.length = 0;
+	for (size_t i = 0; i < request->count;) {
 		part_next(domain, request, &i, &part);
-		error = iova_record_make(domain, part.start, flags);
+		part.word = iova_record_make(domain, part.start, flags);
+		if (!part.word)
+			return IOVA_ERR_NOMEM;
 		if (part.start == start)
 			*mapping = part;
-		else if (!error)
+		else
 			iova_record_part_set(domain, &part);
 	}
 	mapping->offset = request->offset;
 	mapping->pad = request->pad;
 	mapping->total = request->length;
-	return error;
+	return 0;
 }
 
 /* Takes back what parts_make has set. */
@@ -97,6 +100,43 @@ static void unwind(struct iova_dma_domain *domain, const struct domain_mapping *
 	iova_domain_keep(domain, mapping->start, mapping->total);
 }
 
+/* What was taken for a mapping of which nothing is mapped. */
+static int give_up(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t start, int error)
+{
+	parts_forget(domain, request, start);
+	iova_domain_range_free(domain, start, request->length);
+	return error;
+}
+
+/* Where there is one segment: what map does, without a look at what there is not. */
+static int map_one(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t *iova)
+{
+	uint64_t source = request->segments->source - request->offset, done;
+	struct domain_mapping mapping;
+	int error = iova_domain_place(domain, request, &mapping.start);
+
+	if (error)
+		return error;
+	mapping.length = mapping.total = request->length;
+	mapping.offset = request->offset;
+	mapping.pad = request->pad;
+	mapping.order = iova_layout_order(mapping.start, source);
+	mapping.flags = request->flags;
+	mapping.more = false;
+	mapping.word = iova_record_make(domain, mapping.start, request->flags ? IOVA_MEMORY_ATOMIC : 0);
+	error = mapping.word ? iova_budget_take(domain, &mapping) : IOVA_ERR_NOMEM;
+	if (error)
+		return give_up(domain, request, mapping.start, error);
+	error = iova_domain_map_pages(domain, &mapping, source, request->prot, &done);
+	if (error) {
+		unwind(domain, &mapping, done);
+		return error;
+	}
+	iova_record_set(domain, &mapping);
+	*iova = mapping.start + mapping.offset;
+	return 0;
+}
+
 static int map(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t *iova)
 {
 	struct domain_mapping mapping;
@@ -108,11 +148,8 @@ static int map(struct iova_dma_domain *domain, const struct domain_request *requ
 	error = parts_make(domain, request, start, &mapping);
 	if (!error)
 		error = iova_budget_take(domain, &mapping);
-	if (error) {
-		parts_forget(domain, request, start);
-		iova_domain_range_free(domain, start, request->length);
-		return error;
-	}
+	if (error)
+		return give_up(domain, request, start, error);
 	error = parts_map(domain, request, start, &done);
 	if (error) {
 		unwind(domain, &mapping, done);
@@ -137,8 +174,8 @@ int iova_dma_map(struct iova_dma_domain *domain, struct iova_device *device, uin
 	request.at = NULL;
 	request.prot = prot;
 	request.flags = domain->atomic ? IOVA_MAP_ATOMIC : 0;
-	error = iova_request_measure(domain, &request);
-	return error ? error : map(domain, &request, iova);
+	error = iova_request_one(domain, &request);
+	return error ? error : map_one(domain, &request, iova);
 }
 
 /* The lower of the two holds. */
@@ -175,5 +212,5 @@ int iova_dma_map_request(struct iova_dma_domain *domain, const struct iova_dma_r
 	request.flags |= domain->atomic ? IOVA_MAP_ATOMIC : 0;
 	if (asked.constraints)
 		constrain(&request, &constraints);
-	return map(domain, &request, iova);
+	return request.count == 1 ? map_one(domain, &request, iova) : map(domain, &request, iova);
 }

@@ -116,9 +116,12 @@ static int unmap_part(struct iova_dma_domain *domain, const struct domain_mappin
 int iova_domain_unmap_parts(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t *gone,
 			    uint64_t to, bool again, struct iova_gather *gather)
 {
-	struct domain_mapping part = *mapping;
+	struct domain_mapping part;
 	int error = 0;
 
+	if (!mapping->more)
+		return unmap_part(domain, mapping, gone, to, again, gather);
+	part = *mapping;
 	do {
 		uint64_t before = part.start - mapping->start, within = *gone - before, end = to - before;
 

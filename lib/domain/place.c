@@ -126,8 +126,7 @@ static int take_at(struct iova_dma_domain *domain, const struct domain_request *
 
 	if (request->constraints)
 		c = *request->constraints;
-	if (*request->at < request->offset || at < c.min || at < domain->first || last < at || last > request->limit ||
-	    last > domain->last)
+	if (at < c.min || at < domain->first || last < at || last > request->limit || last > domain->last)
 		return IOVA_ERR_OVERFLOW;
 	c.struct_size = sizeof(c);
 	c.length = request->length;

@@ -37,22 +37,20 @@ static uint64_t word_for(const struct iova_dma_domain *domain, const struct doma
 	return part->length >> domain->shift << GRANULES_LOG | part->order << 3 | (part->more ? MORE : 0) | kind;
 }
 
-int iova_record_make(struct iova_dma_domain *domain, uint64_t start, uint32_t flags)
+uint64_t *iova_record_make(struct iova_dma_domain *domain, uint64_t start, uint32_t flags)
 {
-	return iova_wordmap_make(&domain->records, number_of(domain, start), flags) ? 0 : IOVA_ERR_NOMEM;
+	return iova_wordmap_make(&domain->records, number_of(domain, start), flags);
 }
 
-void iova_record_part_set(struct iova_dma_domain *domain, const struct domain_mapping *part)
+void iova_record_part_set(const struct iova_dma_domain *domain, const struct domain_mapping *part)
 {
-	iova_port_word_set(word_of(domain, part->start), word_for(domain, part, PART));
+	iova_port_word_set(part->word, word_for(domain, part, PART));
 }
 
-void iova_record_set(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+void iova_record_set(const struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	uint64_t *word = word_of(domain, mapping->start);
-
-	iova_port_word_set(&word[1], mapping->offset << 32 | mapping->pad);
-	iova_port_word_set(&word[0], word_for(domain, mapping, LIVE));
+	iova_port_word_set(&mapping->word[1], mapping->offset << 32 | mapping->pad);
+	iova_port_word_set(&mapping->word[0], word_for(domain, mapping, LIVE));
 }
 
 void iova_record_break(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t gone, bool held)
@@ -64,46 +62,49 @@ void iova_record_break(struct iova_dma_domain *domain, const struct domain_mappi
 }
 
 /* What a first word says of its part. CLAIMED has no MORE. */
-static struct domain_mapping part_of(const struct iova_dma_domain *domain, uint64_t is, uint64_t start)
+static void part_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
+		      struct domain_mapping *part)
 {
-	return (struct domain_mapping){ .start = start,
-					.length = is >> GRANULES_LOG << domain->shift,
-					.order = ORDER(is),
-					.flags = domain->atomic ? IOVA_MAP_ATOMIC : 0,
-					.more = is & KIND && is & MORE };
+	part->start = start;
+	part->length = is >> GRANULES_LOG << domain->shift;
+	part->word = word;
+	part->order = ORDER(is);
+	part->flags = domain->atomic ? IOVA_MAP_ATOMIC : 0;
+	part->more = (is & (KIND | MORE)) > MORE;
 }
 
 bool iova_record_next(const struct iova_dma_domain *domain, struct domain_mapping *part)
 {
-	uint64_t start = part->start + part->length;
+	uint64_t start = part->start + part->length, *word;
 
 	if (!part->more)
 		return false;
-	*part = part_of(domain, iova_port_word_acquire(word_of(domain, start)), start);
+	word = word_of(domain, start);
+	part_read(domain, word, iova_port_word_acquire(word), start, part);
 	return true;
 }
 
-/* Whole granules, of all parts. */
-static uint64_t length_of(const struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+/* The same of a mapping, with the length of all its parts. */
+static void mapping_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
+			 struct domain_mapping *mapping)
 {
-	struct domain_mapping part = *mapping;
-	uint64_t length = part.length;
+	part_read(domain, word, is, start, mapping);
+	mapping->total = mapping->length;
+	if (mapping->more) {
+		struct domain_mapping part = *mapping;
 
-	while (iova_record_next(domain, &part))
-		length += part.length;
-	return length;
+		while (iova_record_next(domain, &part))
+			mapping->total += part.length;
+	}
 }
 
-static struct domain_mapping mapping_of(const struct iova_dma_domain *domain, const uint64_t *word, uint64_t is,
-					uint64_t start)
+/* Of a mapping that is LIVE. */
+static void rest_read(struct domain_mapping *mapping)
 {
-	struct domain_mapping mapping = part_of(domain, is, start);
-	uint64_t rest = iova_port_word_get(&word[1]);
+	uint64_t rest = iova_port_word_get(&mapping->word[1]);
 
-	mapping.total = length_of(domain, &mapping);
-	mapping.offset = rest >> 32;
-	mapping.pad = (uint32_t)rest;
-	return mapping;
+	mapping->offset = rest >> 32;
+	mapping->pad = (uint32_t)rest;
 }
 
 static bool is_mapped(uint64_t is)
@@ -142,7 +143,8 @@ int iova_record_claim(struct iova_dma_domain *domain, uint64_t iova, uint64_t le
 	is = word ? iova_port_word_acquire(word) : 0;
 	if ((is & KIND) != LIVE)
 		return iova <= domain->last && inside(domain, iova) ? IOVA_ERR_INVAL : IOVA_ERR_NOENT;
-	*mapping = mapping_of(domain, word, is, iova & ~(domain->granule - 1));
+	mapping_read(domain, word, is, iova & ~(domain->granule - 1), mapping);
+	rest_read(mapping);
 	if (iova - mapping->start != mapping->offset || length != iova_mapping_bytes(mapping))
 		return IOVA_ERR_INVAL;
 	return claim(word, is) ? 0 : IOVA_ERR_NOENT;
@@ -178,7 +180,8 @@ bool iova_record_claim_next(struct iova_dma_domain *domain, struct iova_extent e
 	uint64_t *word, is;
 
 	for (; (word = next_of(domain, LIVE, granule, last, &is)); ++*granule) {
-		*mapping = mapping_of(domain, word, is, *granule << domain->shift);
+		mapping_read(domain, word, is, *granule << domain->shift, mapping);
+		rest_read(mapping);
 		if (within(mapping, &extent) && claim(word, is)) {
 			*granule += mapping->total >> domain->shift;
 			return true;
@@ -197,8 +200,7 @@ bool iova_record_claim_broken(struct iova_dma_domain *domain, bool held, uint64_
 
 		if ((rest & HELD) != held || !claim(word, is))
 			continue;
-		*mapping = part_of(domain, is, *granule << domain->shift);
-		mapping->total = length_of(domain, mapping);
+		mapping_read(domain, word, is, *granule << domain->shift, mapping);
 		*gone = rest & ~(uint64_t)HELD;
 		*granule += mapping->total >> domain->shift;
 		return true;
@@ -216,9 +218,10 @@ void iova_record_forget(struct iova_dma_domain *domain, uint64_t start)
 
 void iova_record_clear(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	struct domain_mapping part = *mapping;
+	struct domain_mapping part;
 
-	while (iova_record_next(domain, &part))
-		iova_port_word_set(word_of(domain, part.start), 0);
-	iova_port_word_set(word_of(domain, mapping->start), 0);
+	if (mapping->more)
+		for (part = *mapping; iova_record_next(domain, &part);)
+			iova_port_word_set(part.word, 0);
+	iova_port_word_set(mapping->word, 0);
 }

@@ -44,7 +44,7 @@ static int segments_sum(const struct domain_request *request, uint64_t *sum)
 			return IOVA_ERR_OVERFLOW;
 		*sum += segment->length;
 	}
-	return *sum ? 0 : IOVA_ERR_INVAL;
+	return 0;
 }
 
 struct iova_dma_segment iova_request_segment(const struct domain_request *request, size_t *i)
@@ -65,8 +65,6 @@ static uint64_t sizes_in(const struct iova_dma_domain *domain, uint64_t source, 
 {
 	uint64_t sizes = domain->page_sizes & ~((domain->granule << 1) - 1), fit = 0;
 
-	if (domain->caps_flags & IOVA_CAPS_WHOLE)
-		return 0;
 	sizes &= ((uint64_t)2 << iova_arith_log2(length)) - 1;
 	for (uint64_t size; sizes; sizes &= ~size) {
 		size = sizes & (0 - sizes);
@@ -93,10 +91,36 @@ static int segments_fit(const struct iova_dma_domain *domain, struct domain_requ
 		if (length > longest) {
 			longest = length;
 			request->slide = source - place;
-			request->sizes = sizes_in(domain, source, length);
+			request->sizes = length < domain->larger ? 0 : sizes_in(domain, source, length);
 		}
 		place += length;
 	}
+	return 0;
+}
+
+static int rights_check(const struct domain_request *request)
+{
+	return request->prot & ~PROT_ALL || !(request->prot & (IOVA_READ | IOVA_WRITE)) ||
+			       request->flags & ~IOVA_MAP_ATOMIC
+		       ? IOVA_ERR_INVAL
+		       : 0;
+}
+
+int iova_request_one(const struct iova_dma_domain *domain, struct domain_request *request)
+{
+	const uint64_t within = domain->granule - 1, source = request->segments->source,
+		       bytes = request->segments->length;
+	int error = device_read(request);
+
+	if (error || !bytes || rights_check(request))
+		return IOVA_ERR_INVAL;
+	if (bytes - 1 > UINT64_MAX - source || bytes > UINT64_MAX - 2 * within)
+		return IOVA_ERR_OVERFLOW;
+	request->offset = source & within;
+	request->length = (request->offset + bytes + within) & ~within;
+	request->pad = request->length - request->offset - bytes;
+	request->slide = source - request->offset;
+	request->sizes = request->length < domain->larger ? 0 : sizes_in(domain, request->slide, request->length);
 	return 0;
 }
 
@@ -106,8 +130,7 @@ int iova_request_measure(const struct iova_dma_domain *domain, struct domain_req
 	uint64_t bytes;
 	int error = device_read(request);
 
-	if (request->prot & ~PROT_ALL || !(request->prot & (IOVA_READ | IOVA_WRITE)) ||
-	    request->flags & ~IOVA_MAP_ATOMIC || !request->count || !request->segments)
+	if (rights_check(request) || !request->count || !request->segments)
 		error = IOVA_ERR_INVAL;
 	if (!error)
 		error = segments_sum(request, &bytes);

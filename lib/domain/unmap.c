@@ -65,7 +65,7 @@ static int batch_end(struct iova_dma_domain *domain, struct batch *batch)
 
 static int unmap_strict(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	struct batch batch;
+	struct batch batch; /* of one */
 	int error, late;
 
 	batch_begin(&batch);

@@ -36,6 +36,8 @@ static int world_caps(struct iova_backend *backend, struct iova_caps *caps)
 	int error = w->soft->ops->caps(w->soft, caps);
 
 	caps->flags |= w->caps_flags;
+	caps->page_sizes = w->page_sizes ? w->page_sizes : caps->page_sizes;
+	caps->max_mappings = w->budget ? w->budget : caps->max_mappings;
 	return error;
 }
 
@@ -142,7 +144,7 @@ void world_begin(struct world *w, const struct world_config *given)
 	struct iova_soft_device_config device = { .struct_size = sizeof(device) };
 	struct world_config config = *given;
 
-	*w = (struct world){ .ops = ops, .caps_flags = config.caps_flags };
+	*w = (struct world){ .ops = ops, .caps_flags = config.caps_flags, .budget = config.budget };
 	pthread_mutex_init(&w->lock, NULL);
 	w->backend.ops = &w->ops;
 	if (config.ranges) {

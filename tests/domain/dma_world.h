@@ -37,6 +37,8 @@ struct world {
 	struct iova_dma_domain *domain;
 	unsigned char *ram; /* sources are bytes from here */
 	uint32_t caps_flags;
+	uint64_t budget;
+	uint64_t page_sizes; /* 0: the software IOMMU's */
 
 	pthread_mutex_t lock; /* of what follows, in the callbacks */
 	struct world_failure failure[WORLD_CALLS];
@@ -52,6 +54,7 @@ struct world_config {
 	struct iova_space_config space;
 	struct iova_dma_config dma;
 	uint32_t caps_flags; /* beside the software IOMMU's */
+	uint64_t budget;     /* instead of the software IOMMU's, which is not told */
 	bool ranges;	     /* the backend gives out addresses */
 	bool direct;	     /* nothing is between the domain and the software IOMMU: it counts and fails nothing */
 };

@@ -119,6 +119,30 @@ static void a_broken_mapping_holds_up_the_quarantine(void **state)
 	world_end(&w);
 }
 
+/* Each is tried again with each flush, and the first error is the flush's. */
+static void several_are_broken(void **state)
+{
+	struct world w;
+	uint64_t iova[3];
+
+	(void)state;
+	begin(&w, 0, 0);
+	for (unsigned i = 0; i < 3; i++)
+		iova[i] = map_page(&w);
+	world_fail(&w, WORLD_UNMAP, 1, UINT64_MAX, IOVA_ERR_TIMEDOUT, 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(iova_dma_unmap(w.domain, iova[i], PAGE), IOVA_ERR_TIMEDOUT);
+	w.calls[WORLD_UNMAP] = 0;
+	assert_int_equal(iova_dma_flush(w.domain), IOVA_ERR_TIMEDOUT);
+	assert_int_equal(w.calls[WORLD_UNMAP], 3);
+	world_fail(&w, WORLD_UNMAP, 2, 1, IOVA_ERR_IO, 0);
+	assert_int_equal(iova_dma_flush(w.domain), IOVA_ERR_IO);
+	assert_int_equal(world_entries(&w), 1);
+	assert_int_equal(world_stats(&w).quarantined_granules, 3);
+	assert_int_equal(iova_dma_flush(w.domain), 0);
+	world_end(&w);
+}
+
 static void a_sync_that_fails_keeps_the_range(void **state)
 {
 	struct world w;
@@ -278,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_unmap_that_fails_keeps_the_range),
 		cmocka_unit_test(a_broken_mapping_holds_up_the_quarantine),
+		cmocka_unit_test(several_are_broken),
 		cmocka_unit_test(a_sync_that_fails_keeps_the_range),
 		cmocka_unit_test(ranges_without_room_stay_live),
 		cmocka_unit_test(a_map_that_fails_is_undone),

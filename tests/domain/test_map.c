@@ -222,6 +222,8 @@ static void constraints_are_kept(void **state)
 	assert_int_equal(iova[3], 2 * PAGE);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(iova_dma_unmap(w.domain, iova[i], PAGE), 0);
+	c = (struct iova_constraints){ .struct_size = sizeof(c), .phase = PAGE };
+	assert_int_equal(iova_dma_map_request(w.domain, &request, iova), IOVA_ERR_INVAL);
 	c = (struct iova_constraints){ .struct_size = sizeof(c), .min = GIB(2) - 1 };
 	assert_int_equal(iova_dma_map_request(w.domain, &request, iova), IOVA_ERR_NOSPC);
 	c = (struct iova_constraints){ .struct_size = sizeof(c), .prefer_limit = MIB(1) - 1 };
@@ -348,6 +350,8 @@ static void maps_flush_what_is_in_the_way(void **state)
  * backend is told. */
 static void atomic_domains(void **state)
 {
+	const struct iova_dma_segment two[] = { { 0, PAGE }, { 2 * PAGE, PAGE } };
+	struct iova_dma_request request = request_of(two);
 	struct iova_sim_counts before, after;
 	struct world w;
 	uint64_t iova;
@@ -365,6 +369,10 @@ static void atomic_domains(void **state)
 	assert_int_equal(w.last_map.flags, IOVA_MAP_ATOMIC);
 	assert_int_equal(iova_dma_unmap(w.domain, iova, PAGE), 0);
 	assert_int_equal(w.last_unmap.flags, IOVA_MAP_ATOMIC);
+	request.count = 2;
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+	assert_int_equal(w.last_map.flags, IOVA_MAP_ATOMIC);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, 2 * PAGE), 0);
 	iova_sim_memory_fail(1, UINT64_MAX);
 	iova = map_for(&w, NULL, 0, PAGE); /* its record is there by now */
 	iova_sim_memory_fail(0, 0);
@@ -398,6 +406,8 @@ static void ranges_are_unmapped_whole(void **state)
 		at += 3 * PAGE + 10;
 		assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
 		assert_int_equal(iova_dma_unmap_range(w.domain, (struct iova_extent){ 5, 4 }, &bytes), IOVA_ERR_INVAL);
+		assert_int_equal(bytes, 0);
+		assert_int_equal(iova_dma_unmap_range(w.domain, (struct iova_extent){ 0, base - 1 }, &bytes), 0);
 		assert_int_equal(bytes, 0);
 		/* Its edges cut mappings. */
 		assert_int_equal(iova_dma_unmap_range(w.domain, (struct iova_extent){ at, at + 18 }, &bytes), 0);
@@ -554,18 +564,27 @@ static void addresses_of_the_backend(void **state)
 									    .type = IOVA_RESV_RESERVED }),
 		0);
 	for (unsigned i = 0; i < 6; i++) {
-		const uint64_t wrong[] = { iova, MIB(3), PAGE, MIB(2) + 100, MIB(4), UINT64_MAX - PAGE + 1 };
+		const uint64_t wrong[] = { iova, MIB(3), PAGE, MIB(2) + 100, MIB(4) - 100, UINT64_MAX - PAGE + 1 };
 
 		w.range_next = wrong[i];
 		assert_int_equal(iova_dma_map(w.domain, &device, 0, PAGE, READ_WRITE, &(uint64_t){ 0 }), IOVA_ERR_IO);
 		assert_int_equal(w.ranges, 1);
 		assert_int_equal(world_stats(&w).live_granules, 1);
 	}
+	request.constraints =
+		&(struct iova_constraints){ .struct_size = sizeof(struct iova_constraints), .min = MIB(5) };
+	w.range_next = MIB(5) - PAGE;
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &(uint64_t){ 0 }), IOVA_ERR_IO);
+	assert_int_equal(w.ranges, 1);
+	request.constraints = NULL;
 	w.range_next = MIB(2) + PAGE;
 	world_fail(&w, WORLD_ALLOC_RANGE, 1, 1, IOVA_ERR_NOSPC, 0);
 	assert_int_equal(iova_dma_map(w.domain, NULL, 0, PAGE, READ_WRITE, &(uint64_t){ 0 }), IOVA_ERR_NOSPC);
 	world_fail(&w, WORLD_ALLOC_RANGE, 1, 1, 1, 0);
 	assert_int_equal(iova_dma_map(w.domain, NULL, 0, PAGE, READ_WRITE, &(uint64_t){ 0 }), IOVA_ERR_IO);
+	at = map_for(&w, NULL, 0, PAGE);
+	assert_true(w.range_asked.limit == 0);
+	assert_int_equal(iova_dma_unmap(w.domain, at, PAGE), 0);
 	/* A named address is asked of it too. */
 	request.at = &at;
 	at = MIB(2) + PAGE;
@@ -590,6 +609,29 @@ static void addresses_of_the_backend(void **state)
 	world_end(&w);
 }
 
+static void addresses_of_the_backend_without_memory(void **state)
+{
+	struct world w;
+	uint64_t mapped = 0;
+	int error;
+
+	(void)state;
+	iova_sim_reset();
+	world_begin(&w, &(struct world_config){ .ranges = true, .space = { .cache_granules = IOVA_CACHE_OFF } });
+	iova_sim_memory_fail(1, UINT64_MAX);
+	do { /* far from each other, so that each wants records */
+		w.range_next = ++mapped * MIB(1);
+		error = iova_alloc_at(iova_dma_space(w.domain), w.range_next + PAGE, PAGE, NULL);
+	} while (!error);
+	assert_int_equal(error, IOVA_ERR_NOMEM);
+	assert_int_equal(iova_dma_map(w.domain, NULL, 0, PAGE, READ_WRITE, &(uint64_t){ 0 }), IOVA_ERR_NOMEM);
+	assert_int_equal(w.ranges, 0);
+	iova_sim_memory_fail(0, 0);
+	while (--mapped)
+		assert_int_equal(iova_free(iova_dma_space(w.domain), mapped * MIB(1) + PAGE, PAGE), 0);
+	world_end(&w);
+}
+
 /* One callback of the two alone, or a table that is too small, is no backend. */
 static void refused_domains(void **state)
 {
@@ -600,7 +642,7 @@ static void refused_domains(void **state)
 	struct world w;
 
 	(void)state;
-	world_begin(&w, &(struct world_config){ .ranges = true });
+	world_begin(&w, &(struct world_config){ .ranges = true, .soft = { .aperture = { PAGE, MIB(4) - 1 } } });
 	assert_int_equal(iova_dma_domain_create(&config, NULL, &domain), IOVA_ERR_INVAL);
 	assert_int_equal(iova_dma_domain_create(&config, &none, &domain), IOVA_ERR_INVAL);
 	w.ops.free_range = NULL;
@@ -615,6 +657,20 @@ static void refused_domains(void **state)
 	space.aperture = (struct iova_extent){ PAGE, 2 * PAGE };
 	config.space = &space;
 	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), IOVA_ERR_INVAL);
+	space.aperture = (struct iova_extent){ PAGE, MIB(4) + PAGE - 1 };
+	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), IOVA_ERR_INVAL);
+	space.aperture = (struct iova_extent){ 0, MIB(2) - 1 };
+	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), IOVA_ERR_INVAL);
+	w.page_sizes = 1;
+	space.aperture = (struct iova_extent){ PAGE, MIB(2) - 1 };
+	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), IOVA_ERR_INVAL);
+	w.page_sizes = 0;
+	space.aperture = (struct iova_extent){ 0, 0 };
+	space.granule = 2048;
+	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), IOVA_ERR_INVAL);
+	space.granule = 0;
+	space.struct_size = 1;
+	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), IOVA_ERR_INVAL);
 	config.space = NULL;
 	config.struct_size = sizeof(size_t);
 	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), IOVA_ERR_INVAL);
@@ -625,6 +681,48 @@ static void refused_domains(void **state)
 	assert_int_equal(iova_dma_domain_create(&config, &w.backend, &domain), 0);
 	iova_dma_domain_abandon(domain);
 	w.ops.struct_size = sizeof(w.ops);
+	world_end(&w);
+	iova_dma_domain_abandon(NULL);
+	assert_int_equal(iova_dma_domain_destroy(NULL), 0);
+}
+
+/* Granules of several pages: whole granules are mapped, and counted. */
+static void granules_of_many_pages(void **state)
+{
+	struct world w;
+	uint64_t iova;
+
+	(void)state;
+	world_begin(&w, &(struct world_config){ .soft = { .max_mappings = 16 }, .space = { .granule = KIB(16) } });
+	iova = map_for(&w, NULL, KIB(16) + 5000, KIB(16));
+	assert_int_equal(iova % KIB(16), 5000);
+	assert_int_equal(world_entries(&w), 8);
+	assert_int_equal(world_stats(&w).live_granules, 2);
+	world_leads(&w, iova - 5000, KIB(16), KIB(32));
+	assert_int_equal(iova_dma_map(w.domain, NULL, KIB(4), 3 * KIB(16) - 1, READ_WRITE, &(uint64_t){ 0 }),
+			 IOVA_ERR_QUOTA);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, KIB(16)), 0);
+	world_end(&w);
+}
+
+/* One entry for each segment, where the backend takes any length as one. */
+static void whole_segments_are_one_entry_each(void **state)
+{
+	const struct iova_dma_segment segments[] = { { PAGE, 5 * PAGE }, { 9 * PAGE, 5 * PAGE } };
+	struct iova_dma_request request = request_of(segments);
+	struct world w;
+	uint64_t iova;
+
+	(void)state;
+	request.count = 2;
+	world_begin(&w, &(struct world_config){ .caps_flags = IOVA_CAPS_WHOLE, .budget = 3 });
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &(uint64_t){ 0 }), IOVA_ERR_QUOTA);
+	request.count = 1;
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &w.range_next), 0);
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &(uint64_t){ 0 }), IOVA_ERR_QUOTA);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, 10 * PAGE), 0);
+	assert_int_equal(iova_dma_unmap(w.domain, w.range_next, 5 * PAGE), 0);
 	world_end(&w);
 }
 
@@ -645,7 +743,10 @@ int main(void)
 		cmocka_unit_test(polling_bounds_the_time),
 		cmocka_unit_test(the_budget_is_met_or_refused),
 		cmocka_unit_test(addresses_of_the_backend),
+		cmocka_unit_test(addresses_of_the_backend_without_memory),
 		cmocka_unit_test(refused_domains),
+		cmocka_unit_test(granules_of_many_pages),
+		cmocka_unit_test(whole_segments_are_one_entry_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,21 @@ static void pages_of_segments(void **state)
 	assert_int_equal(stats.entries[0], 1 + 512);
 	segments_lead(&w, iova, segments, COUNT(segments));
 	assert_int_equal(iova_dma_unmap(w.domain, iova, MIB(8) + PAGE), 0);
+	/* At 0 there is room for a page of any size. */
+	request.segments = &(struct iova_dma_segment){ 0, MIB(4) + PAGE };
+	request.count = 1;
+	request.at = &(uint64_t){ 0 };
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+	assert_int_equal(world_entries(&w), 3);
+	assert_int_equal(iova_dma_unmap(w.domain, 0, MIB(4) + PAGE), 0);
+	/* It shares the low bits, and has no large page whole. */
+	request.segments = &(struct iova_dma_segment){ MIB(1), MIB(2) };
+	request.at = &(uint64_t){ MIB(1) };
+	w.calls[WORLD_MAP] = 0;
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+	assert_int_equal(world_entries(&w), 512);
+	assert_int_equal(w.calls[WORLD_MAP], 1);
+	assert_int_equal(iova_dma_unmap(w.domain, MIB(1), MIB(2)), 0);
 	world_end(&w);
 }
 
@@ -159,6 +174,19 @@ static void refused_requests(void **state)
 		uint64_t iova = 42;
 
 		assert_int_equal(iova_dma_map_request(w.domain, &bad[i].request, &iova), bad[i].error);
+		assert_int_equal(iova, 42);
+		assert_int_equal(world_stats(&w).live_granules, 0);
+	}
+	for (unsigned i = 0; i < 6; i++) {
+		const int errors[] = { IOVA_ERR_INVAL,	  IOVA_ERR_INVAL,    IOVA_ERR_INVAL,
+				       IOVA_ERR_OVERFLOW, IOVA_ERR_OVERFLOW, IOVA_ERR_INVAL };
+		const uint64_t sources[] = { 0, 0, 0, UINT64_MAX - 4, 0, 0 };
+		const uint64_t lengths[] = { 0, PAGE, PAGE, 6, UINT64_MAX - 5, PAGE };
+		const uint32_t prots[] = { IOVA_READ, 0, 64, IOVA_READ, IOVA_READ, IOVA_READ };
+		struct iova_device *device = i == 5 ? (struct iova_device *)&odd : NULL;
+		uint64_t iova = 42;
+
+		assert_int_equal(iova_dma_map(w.domain, device, sources[i], lengths[i], prots[i], &iova), errors[i]);
 		assert_int_equal(iova, 42);
 		assert_int_equal(world_stats(&w).live_granules, 0);
 	}
