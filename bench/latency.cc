@@ -4,6 +4,7 @@
 #include "workloads.h"
 
 #include <algorithm>
+#include <malloc.h>
 
 namespace
 {
@@ -24,6 +25,14 @@ double clock_cost()
 constexpr int replays = 5;
 constexpr size_t live_ranges = 100000;
 
+/* malloc keeps what the first replay had from the kernel: a page that is touched for the
+ * first time is a disturbance too. */
+void keep_memory()
+{
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
 /* The same sequence in a new space each time, so that what disturbs one
  * operation once (an interrupt, another process) is gone from its minimum. */
 Series least_latencies(const Options &options, bool aligned, size_t operations)
@@ -31,6 +40,7 @@ Series least_latencies(const Options &options, bool aligned, size_t operations)
 	Series least(operations, 1e18);
 	double cost = clock_cost();
 
+	keep_memory();
 	for (int replay = 0; replay < replays; replay++) {
 		Space space = space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr);
 		Exchange exchange(space.get(), live_ranges, longest_pages, aligned, 7);

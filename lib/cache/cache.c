@@ -150,6 +150,13 @@ static unsigned class_of(const struct iova_cache *cache, uint64_t index, uint64_
 	return class;
 }
 
+/* The class for which there is to be a lane. What is natural by chance goes where the
+ * others go, until somebody asks for it. */
+static unsigned wish_of(const struct iova_cache *cache, uint64_t index, uint64_t iova, bool natural)
+{
+	return class_of(cache, index, iova) & ~(natural ? 0 : IOVA_CACHE_NATURAL);
+}
+
 static uint32_t depth_of(const struct iova_cache *cache, uint64_t length)
 {
 	return length > LENGTH_LONG ? cache->depth_long : cache->depth;
@@ -304,40 +311,41 @@ static struct iova_cache_magazine **blank_find(struct iova_cache *cache, uint64_
 
 /* The lane that the range would go to; NULL where it lacks one. false: there is
  * nothing that it wants. */
-static bool wanting(struct iova_cache *cache, uint64_t iova, uint64_t length, struct iova_cache_lane **lane)
+static bool wanting(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural,
+		    struct iova_cache_lane **lane)
 {
 	struct iova_cache_directory *directory = cache->directory;
 	uint64_t index = (length - 1) >> cache->shift;
 
 	if (index >= directory->lengths || !magazine_allowed(cache, index + 1))
 		return false;
-	*lane = iova_cache_lanes(directory, index)[class_of(cache, index, iova)];
+	*lane = iova_cache_lanes(directory, index)[wish_of(cache, index, iova, natural)];
 	return !*lane || __atomic_load_n(&(*lane)->wanted, __ATOMIC_RELAXED);
 }
 
-unsigned iova_cache_lacks(struct iova_cache *cache, uint64_t iova, uint64_t length)
+unsigned iova_cache_wants(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural)
 {
 	uint64_t granules = ((length - 1) >> cache->shift) + 1;
 	struct iova_cache_lane *lane;
 
-	if (!wanting(cache, iova, length, &lane))
+	if (!wanting(cache, iova, length, natural, &lane))
 		return 0;
-	return (lane || cache->blank_lanes ? 0 : IOVA_CACHE_LACKS_LANE) |
+	return IOVA_CACHE_WANTS | (lane || cache->blank_lanes ? 0 : IOVA_CACHE_LACKS_LANE) |
 	       (*blank_find(cache, granules) ? 0 : IOVA_CACHE_LACKS_MAGAZINE);
 }
 
-void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length)
+void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural)
 {
 	uint64_t index = (length - 1) >> cache->shift;
 	struct iova_cache_magazine **blank = blank_find(cache, index + 1);
 	struct iova_cache_lane *lane;
 
-	if (!*blank || !wanting(cache, iova, length, &lane) || (!lane && !cache->blank_lanes))
+	if (!*blank || !wanting(cache, iova, length, natural, &lane) || (!lane && !cache->blank_lanes))
 		return;
 	if (!lane) {
 		lane = cache->blank_lanes;
 		cache->blank_lanes = lane->next;
-		lane_make(cache, lane, index, class_of(cache, index, iova));
+		lane_make(cache, lane, index, wish_of(cache, index, iova, natural));
 	}
 	magazine_give(cache, lane, iova_cache_list_take(blank));
 }

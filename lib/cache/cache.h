@@ -326,14 +326,15 @@ void iova_cache_directory_set(struct iova_cache *cache, void *memory, uint64_t r
 void iova_cache_blank_lane(struct iova_cache *cache, void *memory);
 void iova_cache_blank_magazine(struct iova_cache *cache, void *memory, size_t bytes);
 
-/* Owned. Of which no memory is kept that a range would want, to be kept when it is
- * freed: IOVA_CACHE_LACKS_... */
-#define IOVA_CACHE_LACKS_LANE	  1u
-#define IOVA_CACHE_LACKS_MAGAZINE 2u
-unsigned iova_cache_lacks(struct iova_cache *cache, uint64_t iova, uint64_t length);
+/* Owned. What a range would want, to be kept when it is freed: 0, or IOVA_CACHE_WANTS, and
+ * of that for what no memory is kept. natural: whether its alignment was asked for. */
+#define IOVA_CACHE_WANTS	  1u
+#define IOVA_CACHE_LACKS_LANE	  2u
+#define IOVA_CACHE_LACKS_MAGAZINE 4u
+unsigned iova_cache_wants(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural);
 
 /* Owned. Puts such memory to use for what a range needs. */
-void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length);
+void iova_cache_supply(struct iova_cache *cache, uint64_t iova, uint64_t length, bool natural);
 
 /* Owned. Takes out a magazine that holds nothing; NULL where there is none. */
 void *iova_cache_remove_empty(struct iova_cache *cache, size_t *bytes);

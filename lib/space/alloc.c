@@ -180,6 +180,15 @@ static bool alloc_cached(struct iova_space *space, const struct iova_fit *fit, u
 	return false;
 }
 
+static void provide(struct iova_space *space, const struct iova_fit *fit, uint64_t iova)
+{
+	struct iova_space_wish wish = { .iova = iova, .natural = fit->align > 1 };
+
+	if (fit->keeps)
+		wish.length = iova_space_bytes_of(space, fit->length);
+	iova_space_provide(space, &wish);
+}
+
 /* error: of the request itself, which is then only counted. */
 static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, int error, uint64_t *iova)
 {
@@ -187,8 +196,11 @@ static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, i
 
 	if (error == IOVA_ERR_INVAL || error == IOVA_ERR_NOTSUP)
 		return error;
-	if (!error && alloc_cached(space, fit, iova))
+	if (!error && alloc_cached(space, fit, iova)) {
+		if (__atomic_load_n(&space->put_off, __ATOMIC_RELAXED))
+			iova_space_provide_late(space);
 		return 0;
+	}
 	iova_space_lock(space);
 	if (!error)
 		error = alloc_fit(space, fit, &pfn);
@@ -197,8 +209,8 @@ static int alloc_counted(struct iova_space *space, const struct iova_fit *fit, i
 	else
 		space->allocs++;
 	space->cache_misses += fit->keeps;
-	if (!error && !iova_stock_ahead(space) && fit->keeps)
-		iova_space_supply(space, iova_space_bytes_of(space, pfn), iova_space_bytes_of(space, fit->length));
+	if (!error)
+		provide(space, fit, iova_space_bytes_of(space, pfn));
 	iova_space_unlock(space);
 	if (!error)
 		*iova = iova_space_bytes_of(space, pfn);
@@ -387,10 +399,8 @@ static bool batch_mixed(struct iova_space *space, const struct iova_fit *fit, ui
 /* What so many allocations would have brought. */
 static void batch_supply(struct iova_space *space, const struct iova_fit *fit, const uint64_t *iovas, size_t count)
 {
-	size_t first = count && iova_stock_ahead(space);
-
-	for (size_t i = first; i < count && fit->keeps; i++)
-		iova_space_supply(space, iovas[i], iova_space_bytes_of(space, fit->length));
+	for (size_t i = 0; i < count && (fit->keeps || !i); i++)
+		provide(space, fit, iovas[i]);
 }
 
 static int batch_slow(struct iova_space *space, struct iova_fit *fit, uint64_t *iovas, size_t count)

@@ -72,6 +72,12 @@ struct iova_quarantine {
 	uint64_t covered_granules; /* of marked ranges: reserved */
 };
 
+/* A range that was allocated, and will want to be kept when it is freed. */
+struct iova_space_wish {
+	uint64_t iova, length; /* bytes; length 0: it is for no cache */
+	bool natural;	       /* its alignment was asked for */
+};
+
 struct iova_space {
 	struct iova_cache cache; /* its owner's lock is ours */
 
@@ -109,6 +115,8 @@ struct iova_space {
 	uint64_t allocs, frees, failures;      /* without what the caches served */
 	uint64_t cache_hits;		       /* of batches that had other ranges too; counted in allocs */
 	uint64_t cache_misses;
+	struct iova_space_wish wish;	       /* the last one that was put off */
+	uint32_t put_off;		       /* how many since one was fulfilled; read without the lock as a hint */
 	struct iova_cache_lane *returning; /* behind it in the list of lanes are those with ranges on their way back */
 	uint64_t metadata_bytes;
 	uint64_t random;
@@ -171,10 +179,12 @@ int iova_stock_reserve(struct iova_space *space, const struct iova_stock_more *m
 /* Is there room for so many more as it is? Then iova_stock_reserve keeps the lock. */
 bool iova_stock_ready(struct iova_space *space, const struct iova_stock_more *more);
 
-/* Grows the pools by one slab where a few more live ranges would find them short,
- * so that no allocation has to wait for all of them; true where it called the
- * memory hooks, with the lock let go. */
-bool iova_stock_ahead(struct iova_space *space);
+/* Would so many more live ranges find the pools short, in a space that may ask for more? */
+bool iova_stock_low(struct iova_space *space, unsigned live);
+
+/* Then grows them by one slab, so that no allocation has to wait for all of them; true
+ * where it called the memory hooks, with the lock let go. */
+bool iova_stock_ahead(struct iova_space *space, unsigned live);
 
 /* iova_stock_reserve for count reservations that are about to be inserted, linked through
  * next, with the quarantined ranges that they cover. The index of those is made. */
@@ -268,17 +278,23 @@ int iova_space_quarantine(struct iova_space *space, struct iova_span span, bool 
  * by now. false: it was put wrongly (and seen only now), and stays what it is. */
 bool iova_space_give_waiting(struct iova_space *space, struct iova_span span);
 
+/* ---- provide.c: what is ready for allocations to come ---- */
+
+/* After an allocation by the engine: what it would have done for those to come, now or
+ * later. May release and take the lock. */
+void iova_space_provide(struct iova_space *space, const struct iova_space_wish *wish);
+
+/* After one out of the depot, without the lock, where put_off says that there is work. */
+void iova_space_provide_late(struct iova_space *space);
+
+/* For an ATOMIC space, which cannot ask for any later: what its caches may want. Best
+ * effort. */
+void iova_space_supply_ahead(struct iova_space *space, uint64_t live);
+
 /* ---- keep.c: the cache in front of the engine ---- */
 
 /* The lengths to be served where the user says granules. */
 uint32_t iova_space_cache_lengths(const struct iova_space *space, uint32_t granules);
-
-/* Memory for what the range would want to be kept, if this space may ask for
- * some. Releases and takes the lock. */
-void iova_space_supply(struct iova_space *space, uint64_t iova, uint64_t length);
-
-/* The same for an ATOMIC space, which cannot ask for any later. Best effort. */
-void iova_space_supply_ahead(struct iova_space *space, uint64_t live);
 
 /* Gives a taken range back to the engine; false, and nothing changed, where it
  * cannot be one. */

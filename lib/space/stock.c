@@ -60,8 +60,8 @@
 #include "space_internal.h"
 
 #define YOUNG	    64u /* live ranges: what they take is little */
-#define AHEAD	    8u	/* live ranges before the stock is short: more than there are pools */
-#define SPARE_SHIFT 6u	/* grow by 1/64 more than is needed: a few hundred slabs up to millions of ranges */
+#define TAKES_AHEAD 8u	/* of an engine that needs room for each */
+#define SPARE_SHIFT 4u /* grow by 1/16 more than is needed: a steady load moves the need by less */
 
 const struct iova_stock_more iova_stock_one = { .live = 1, .takes = 1 };
 
@@ -353,16 +353,30 @@ static int stock_reserve(struct iova_space *space, const struct iova_stock_more 
 	}
 }
 
-bool iova_stock_ahead(struct iova_space *space)
+/* Whether so many live ranges more would find the pools short, and then what is needed. */
+static bool stock_low(struct iova_space *space, unsigned live, struct iova_stock *need)
 {
-	static const struct iova_stock_more few = { .live = AHEAD, .takes = AHEAD };
-	struct iova_stock need, *ahead = &space->stock_ahead;
-	bool done;
+	struct iova_stock_more more = { .live = live, .takes = TAKES_AHEAD };
 
 	if (space->taken_ranges < YOUNG || space->live_promised || space->placed || space->flags & IOVA_SPACE_ATOMIC)
 		return false;
-	need = stock_needed(space, &few);
-	if (stock_suffices(space, &need))
+	*need = stock_needed(space, &more);
+	return !stock_suffices(space, need);
+}
+
+bool iova_stock_low(struct iova_space *space, unsigned live)
+{
+	struct iova_stock need;
+
+	return stock_low(space, live, &need);
+}
+
+bool iova_stock_ahead(struct iova_space *space, unsigned live)
+{
+	struct iova_stock need, *ahead = &space->stock_ahead;
+	bool done;
+
+	if (!stock_low(space, live, &need))
 		return false;
 	if (!stock_covers(space, ahead, &need))
 		*ahead = stock_target(space, &need);

@@ -239,6 +239,15 @@ bool iova_spantree_next(struct iova_spantree *tree, uint64_t number, struct iova
 	return true;
 }
 
+/* Splits the full inner nodes above path's leaf now, so that who splits the leaf, and
+ * takes the longest, need not. */
+static void inners_loosen(struct iova_spantree *tree, struct iova_spantree_path *path)
+{
+	for (unsigned level = tree->height; level-- > 0;)
+		if (path->node[level]->count == FANOUT)
+			inner_split(tree, path, level);
+}
+
 /* Puts span in front of the one at path->index, or behind the leaf's last;
  * neither keys nor runs. */
 static void span_put(struct iova_spantree *tree, struct iova_spantree_path *path, struct iova_span span)
@@ -247,6 +256,8 @@ static void span_put(struct iova_spantree *tree, struct iova_spantree_path *path
 
 	if (path->leaf->count == LEAF)
 		leaf_split(tree, path);
+	else
+		inners_loosen(tree, path);
 	leaf = path->leaf;
 	spans_move(tree, leaf, path->index + 1, leaf, path->index, leaf->count - path->index);
 	leaf->start[path->index] = span.start;

@@ -52,7 +52,7 @@ static struct made *make(bool alone, bool atomic, bool marked, unsigned shift)
 			iova_cache_blank_lane(cache, memory(made, iova_cache_lane_bytes(cache), IOVA_CACHE_LINE));
 			bytes = iova_cache_magazine_bytes(cache, length << shift);
 			iova_cache_blank_magazine(cache, memory(made, bytes, IOVA_CACHE_LINE), bytes);
-			iova_cache_supply(cache, iova, length << shift);
+			iova_cache_supply(cache, iova, length << shift, true);
 		}
 	assert_non_null(cache->lanes);
 	return made;
@@ -136,7 +136,7 @@ static void a_lane_that_is_off_is_left_alone(void **state)
 		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 1);
 		assert_int_equal(lane->wanted, 1);
 		assert_true(iova_cache_limit(cache, lane->length - 1, 1));
-		iova_cache_supply(cache, iova, lane->gate.length);
+		iova_cache_supply(cache, iova, lane->gate.length, true);
 		assert_int_equal(lane->magazines, 1);
 		exchanges = lane->exchanges;
 		assert_int_equal(iova_cache_push_some(cache, lane, &iova, 1), 0);
@@ -145,7 +145,7 @@ static void a_lane_that_is_off_is_left_alone(void **state)
 		assert_int_equal(iova_cache_pop_some(cache, lane, &batch), 0);
 		assert_int_equal(lane->exchanges, exchanges);
 		assert_false(iova_cache_limit(cache, MOST, 1));
-		iova_cache_supply(cache, iova, lane->gate.length);
+		iova_cache_supply(cache, iova, lane->gate.length, true);
 		assert_int_equal(lane->magazines, 2);
 		unmake(made);
 	}

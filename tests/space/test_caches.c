@@ -303,7 +303,6 @@ static void a_cpu_that_cannot_be_reached(void **state)
 	close_space(space);
 }
 
-/* A free that no ledger sees is wrong does not break what comes after. */
 /* A named range that takes in more cached ones than go back in one step. */
 static void what_is_named_takes_back_what_it_meets(void **state)
 {
@@ -311,18 +310,19 @@ static void what_is_named_takes_back_what_it_meets(void **state)
 	uint64_t iovas[128];
 
 	(void)state;
-	for (unsigned round = 0; round < 20; round++) { /* until there are magazines, of four lengths */
+	for (unsigned round = 0; round < 20; round++) { /* until there are magazines, of eight lengths */
 		for (unsigned i = 0; i < 128; i++)
-			iovas[i] = alloc(space, (1 + i % 4) * PAGE, 1, MAX);
+			iovas[i] = alloc(space, (1 + i % 8) * PAGE, 1, MAX);
 		for (unsigned i = 0; i < 128; i++)
-			assert_ok(iova_free(space, iovas[i], (1 + i % 4) * PAGE));
+			assert_ok(iova_free(space, iovas[i], (1 + i % 8) * PAGE));
 	}
-	assert_true(stats_of(space).cached_granules > 4 * 48);
-	assert_ok(iova_alloc_at(space, GIB(1) - 500 * PAGE, 500 * PAGE, NULL));
-	assert_int_equal(stats_of(space).live_granules, 500);
+	assert_true(stats_of(space).cached_granules > 8 * 48);
+	assert_ok(iova_alloc_at(space, GIB(1) - 600 * PAGE, 600 * PAGE, NULL));
+	assert_int_equal(stats_of(space).live_granules, 600);
 	close_space(space);
 }
 
+/* A free that no ledger sees is wrong does not break what comes after. */
 static void wrong_frees_are_dropped_on_their_way_back(void **state)
 {
 	struct iova_space *space = open_space(0, 1024 * PAGE - 1, 0);

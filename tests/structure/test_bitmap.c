@@ -312,11 +312,70 @@ static void queries_outside(void **state)
 	teardown(&f);
 }
 
+/* Behind the leaves that are compared, of which none holds the length itself, one is
+ * found in the block of which the longest run is the shortest that suffices. */
+static void best_fit_far_away(void **state)
+{
+	static const unsigned shorter[][2] = { { 0, 2500 }, { 1000, 2048 }, { 100, 1030 } }; /* [leaf, leaf) */
+	const struct iova_span_query q = { .length = 5, .lo = 0, .hi = UINT64_MAX, .pick = IOVA_SPAN_BEST_FIT };
+	enum { LEAVES = 4096 };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(shorter) / sizeof(shorter[0]); i++) {
+		struct iova_span found;
+		struct fixture f;
+
+		setup(&f, 0, (uint64_t)LEAVES * IOVA_BITMAP_LEAF);
+		for (uint64_t leaf = 0; leaf < LEAVES; leaf++) {
+			bool six = leaf >= shorter[i][0] && leaf < shorter[i][1];
+			struct iova_span span = { leaf * IOVA_BITMAP_LEAF + 100, six ? 6 : 8 };
+
+			room(&f, 1);
+			assert_true(iova_bitmap_give(&f.bitmap, span));
+		}
+		assert_true(iova_bitmap_find(&f.bitmap, &q, &found));
+		assert_int_equal(found.start % IOVA_BITMAP_LEAF, 100);
+		assert_in_range(found.start / IOVA_BITMAP_LEAF, shorter[i][0], shorter[i][1] - 1);
+		assert_int_equal(found.length, 6);
+		teardown(&f);
+	}
+}
+
+/* What is far away is a block that is free all through: it is not shorter. */
+static void best_fit_and_free_blocks(void **state)
+{
+	const struct iova_span_query q = { .length = 5, .lo = 0, .hi = UINT64_MAX, .pick = IOVA_SPAN_BEST_FIT };
+	const uint64_t leaf = IOVA_BITMAP_LEAF;
+	struct iova_span found;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, 0, 4096 * leaf);
+	for (uint64_t i = 0; i < 64; i++) {
+		room(&f, 1);
+		assert_true(
+			iova_bitmap_give(&f.bitmap, (struct iova_span){ (4095 - i) * leaf + 100, i == 40 ? 7 : 8 }));
+	}
+	room(&f, 1);
+	assert_true(iova_bitmap_give(&f.bitmap, (struct iova_span){ 2048 * leaf, 16 * leaf }));
+	room(&f, 1);
+	assert_true(iova_bitmap_give(&f.bitmap, (struct iova_span){ 1024 * leaf, 16 * leaf }));
+	assert_true(iova_bitmap_find(&f.bitmap, &q, &found));
+	assert_int_equal(found.start, 4055 * leaf + 100);
+	assert_int_equal(found.length, 7);
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(queries_outside), cmocka_unit_test(one_leaf),	    cmocka_unit_test(some_leaves),
-		cmocka_unit_test(many_levels),	   cmocka_unit_test(the_upper_end),
+		cmocka_unit_test(queries_outside),
+		cmocka_unit_test(one_leaf),
+		cmocka_unit_test(some_leaves),
+		cmocka_unit_test(many_levels),
+		cmocka_unit_test(the_upper_end),
+		cmocka_unit_test(best_fit_far_away),
+		cmocka_unit_test(best_fit_and_free_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
