@@ -36,7 +36,7 @@ struct page {
 	enum state state;
 	uint32_t prot;
 	unsigned source; /* a page of the memory */
-	uint64_t syncs;	 /* of STALE and BROKEN: completed by then */
+	uint64_t syncs;	 /* of STALE and BROKEN: completed before they were that */
 	unsigned kept;	 /* by so many regions */
 	bool stuck;	 /* a region that could not be unmapped: kept for good */
 };
@@ -62,9 +62,10 @@ struct world {
 	struct page page[PAGES];
 	struct mapping mapping[MAPPINGS];
 	unsigned mappings;
-	bool faulty; /* something may fail during this call */
-	bool lossy;  /* something has failed, and no flush has cleared it */
-	bool stuck;  /* a region is, for good */
+	bool faulty;	/* something may fail during this call */
+	bool lossy;	/* something has failed, and no flush has cleared it */
+	bool stuck;	/* a region is, for good */
+	uint64_t syncs; /* completed before this call */
 	const char *call;
 };
 
@@ -138,6 +139,12 @@ static int probe(const struct world *w, unsigned page, unsigned *source)
 	return error;
 }
 
+/* Is what the probe saw what the page says? */
+static bool leads_there(const struct page *page, int error, unsigned source)
+{
+	return page->prot & IOVA_READ ? !error && source == page->source : error == IOVA_ERR_PERM;
+}
+
 static void page_check(struct world *w, unsigned i)
 {
 	const struct page *page = &w->page[i];
@@ -149,8 +156,7 @@ static void page_check(struct world *w, unsigned i)
 		return;
 	}
 	need(w, page->state != UNMAPPED || page->stuck, "a device reaches what is not mapped", i);
-	need(w, error == (page->prot & IOVA_READ ? 0 : IOVA_ERR_PERM), "reading is not as it was mapped", i);
-	need(w, error || source == page->source, "it leads elsewhere", i);
+	need(w, leads_there(page, error, source), "it leads elsewhere, or with other rights", i);
 }
 
 static void all_check(struct world *w)
@@ -316,24 +322,24 @@ static void wanted_mapped(struct world *w, const struct wanted *wanted, uint64_t
 }
 
 /* A request that failed leaves nothing, but where its undoing failed too: then it is broken,
- * and leads where it would have led. */
+ * and leads where it would have led. That may be where something was stale before: the
+ * request may have flushed. */
 static void wanted_failed(struct world *w, const struct wanted *wanted)
 {
 	for (unsigned i = 0; i < w->pages; i++) {
-		struct page *page = &w->page[i];
-		unsigned source, j = 0;
+		struct page *page = &w->page[i], left = { .state = BROKEN, .prot = wanted->prot, .syncs = w->syncs };
+		int error = probe(w, i, &left.source);
+		unsigned j = 0;
 
-		if (page->state != UNMAPPED || page->stuck || probe(w, i, &source) == IOVA_ERR_NOENT)
+		if (error == IOVA_ERR_NOENT || page->state == MAPPED || page->state == DIRECT || page->stuck ||
+		    (page->state != UNMAPPED && leads_there(page, error, left.source)))
 			continue;
 		need(w, w->faulty, "a request that failed left something", i);
-		if (wanted->prot & IOVA_READ)
-			while (j < wanted->count && wanted->source[j] != source)
-				j++;
-		need(w, j < wanted->count, "it leads where nobody asked for", i);
-		page->state = BROKEN;
-		page->prot = wanted->prot;
-		page->source = source;
-		page->syncs = syncs(w);
+		while (j < wanted->count && wanted->source[j] != left.source && !error)
+			j++;
+		need(w, j < wanted->count && leads_there(&left, error, left.source), "nobody asked for this", i);
+		left.kept = page->kept;
+		*page = left;
 	}
 }
 
@@ -414,7 +420,7 @@ static void mapping_gone(struct world *w, unsigned number, enum state state)
 
 	for (unsigned i = mapping->first; i < mapping->first + mapping->count; i++) {
 		w->page[i].state = state;
-		w->page[i].syncs = syncs(w);
+		w->page[i].syncs = w->syncs;
 	}
 	w->mapping[number] = w->mapping[--w->mappings];
 }
@@ -738,6 +744,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.input = &input;
 	open_all(&w);
 	while (input.at < size) {
+		w.syncs = syncs(&w);
 		steps[choose(&w, sizeof(steps) / sizeof(steps[0]))](&w);
 		faults_end(&w);
 		all_check(&w);

@@ -305,6 +305,7 @@ static void a_window_that_cannot_be(void **state)
 	(void)state;
 	begin_with(&w, (struct iova_extent){ MIB(1), MIB(256) - 1 }, NULL, 0);
 	assert_int_equal(create(&w, WINDOW + 1, WINDOW + PAGE - 1), IOVA_ERR_INVAL);
+	assert_int_equal(create(&w, WINDOW + 1, WINDOW + 2 * PAGE - 1), IOVA_ERR_INVAL);
 	assert_int_equal(create(&w, WINDOW, WINDOW + PAGE), IOVA_ERR_INVAL);
 	assert_int_equal(create(&w, WINDOW, WINDOW - 1), IOVA_ERR_INVAL);
 	assert_int_equal(create(&w, WINDOW + 1, WINDOW + 1), IOVA_ERR_INVAL);
