@@ -130,8 +130,10 @@ int iova_dma_flush(struct iova_dma_domain *domain)
 {
 	int error = iova_quarantine_flush(domain->quarantine);
 	int held = iova_port_word_get(&domain->broken) ? held_free(domain) : 0;
+	int regions = iova_regions_flush(domain);
 
-	return error ? error : held;
+	error = error ? error : held;
+	return error ? error : regions;
 }
 
 int iova_dma_poll(struct iova_dma_domain *domain, uint64_t *next_ns)

@@ -72,7 +72,8 @@ static int start(struct iova_dma_domain *domain, const struct iova_dma_config *c
 	domain->atomic = space->flags & IOVA_SPACE_ATOMIC;
 	domain->now_ns = config->now_ns;
 	domain->now_ctx = config->now_ctx;
-	domain->gather = (struct iova_gather){ .struct_size = sizeof(domain->gather), .extent = { 1, 0 } };
+	iova_gather_clear(&domain->gather);
+	iova_gather_clear(&domain->left);
 	domain->reach = caps->aperture;
 	error = iova_wordmap_init(&domain->records, (space->aperture.last >> domain->shift << 1) + 1, &domain->memory);
 	if (!error)

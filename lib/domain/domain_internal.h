@@ -72,6 +72,7 @@ struct iova_dma_domain {
 
 	struct iova_port_lock lock;
 	struct iova_gather gather;     /* what was unmapped, and no sync has begun for */
+	struct iova_gather left;       /* the same of regions of which a sync failed */
 	bool changing;		       /* somebody attaches, detaches or joins: it is his turn */
 	struct iova_port_event ended;  /* no one does any more */
 	struct domain_device *devices; /* of whose turn it is */
@@ -265,6 +266,8 @@ void iova_conflicts_live(struct iova_dma_domain *domain, struct domain_conflicts
 /* The regions of a device of the list are kept free and mapped; on an error some are. What
  * the space, the quarantine's flush or the backend returns. */
 int iova_regions_take(struct iova_dma_domain *domain, struct domain_device *device);
+/* Invalidates what a drop could not. Needs no turn. */
+int iova_regions_flush(struct iova_dma_domain *domain);
 /* Undoes as much as was done. */
 void iova_regions_drop(struct iova_dma_domain *domain, struct domain_device *device);
 

@@ -36,6 +36,28 @@ static int identity_map(struct iova_dma_domain *domain, struct iova_extent part,
 	return error;
 }
 
+static void leave(struct iova_dma_domain *domain, const struct iova_gather *gather)
+{
+	iova_port_lock_acquire(&domain->lock);
+	iova_gather_add(&domain->left, gather);
+	iova_port_lock_release(&domain->lock);
+}
+
+int iova_regions_flush(struct iova_dma_domain *domain)
+{
+	struct iova_gather gather;
+	int error;
+
+	iova_port_lock_acquire(&domain->lock);
+	gather = domain->left;
+	iova_gather_clear(&domain->left);
+	iova_port_lock_release(&domain->lock);
+	error = iova_domain_invalidate(domain, &gather);
+	if (error)
+		leave(domain, &gather);
+	return error;
+}
+
 static int identity_unmap(struct iova_dma_domain *domain, struct iova_extent part)
 {
 	struct iova_gather gather = { .struct_size = sizeof(gather), .extent = { 1, 0 } };
@@ -52,7 +74,7 @@ static int identity_unmap(struct iova_dma_domain *domain, struct iova_extent par
 	if (!error)
 		error = domain->backend->ops->sync(domain->backend, &gather);
 	if (error)
-		iova_domain_gather(domain, &gather);
+		leave(domain, &gather);
 	return error;
 }
 

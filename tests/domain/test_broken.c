@@ -259,6 +259,11 @@ static void the_budget_comes_back_from_what_failed(void **state)
 	uint64_t iova;
 
 	(void)state;
+	world_begin(&w, &(struct world_config){ .soft = { .aperture = { FIRST, LAST }, .max_mappings = 3 } });
+	assert_int_equal(map_all(&w, &iova), IOVA_ERR_QUOTA);
+	for (unsigned i = 0; i < 4; i++) /* no record is left of it */
+		assert_int_equal(iova_dma_unmap(w.domain, FIRST + i * PAGE, PAGE), IOVA_ERR_NOENT);
+	world_end(&w);
 	world_begin(&w, &(struct world_config){ .soft = { .aperture = { FIRST, LAST }, .max_mappings = 4 } });
 	for (unsigned round = 0; round < 3; round++) {
 		world_fail(&w, WORLD_MAP, 2, 1, IOVA_ERR_IO, PAGE);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EARLY 0
 #define INTO  1
@@ -433,8 +434,18 @@ static void *come_and_go(void *ctx)
 	return NULL;
 }
 
+/* Slowly, so that somebody is always waiting for a turn. */
+static int (*attach_now)(struct iova_backend *b, void *handle);
+
+static int attach_slowly(struct iova_backend *b, void *handle)
+{
+	usleep(100);
+	return attach_now(b, handle);
+}
+
 static void joins_in_both_directions_at_once(void **state)
 {
+	struct iova_backend_ops ops;
 	struct iova_resv region = direct(3, 6);
 	struct mover movers[3];
 	struct reader reader;
@@ -443,6 +454,10 @@ static void joins_in_both_directions_at_once(void **state)
 	(void)state;
 	begin(&board);
 	board_device(&board, 1, &region, 1);
+	ops = *board.iommu[EARLY]->ops;
+	attach_now = ops.attach;
+	ops.attach = attach_slowly;
+	board.iommu[EARLY]->ops = board.iommu[INTO]->ops = &ops;
 	reader_start(&reader, &board);
 	for (unsigned i = 0; i < 3; i++) {
 		movers[i] = (struct mover){ .board = &board, .into = i % 2, .device = 1 };

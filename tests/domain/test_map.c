@@ -138,6 +138,10 @@ static void boundaries_and_large_pages(void **state)
 	assert_int_equal(iova % MIB(2), KIB(256));
 	assert_int_equal(cuts(iova, MIB(5) - KIB(512), MIB(1)), 4);
 	assert_int_equal(iova_dma_unmap(w.domain, iova, MIB(5) - KIB(512)), 0);
+	/* As before, but the offset does not leave room for half a piece. */
+	iova = map_for(&w, &device, MIB(2) + KIB(512) + 2048, MIB(5) - KIB(512));
+	assert_int_equal(cuts(iova, MIB(5) - KIB(512), MIB(1)), 4);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, MIB(5) - KIB(512)), 0);
 	device.boundary = MIB(8); /* not longer than that */
 	iova = map_for(&w, &device, MIB(2), MIB(6));
 	assert_int_equal(cuts(iova, MIB(6), MIB(8)), 0);
@@ -150,6 +154,12 @@ static void boundaries_and_large_pages(void **state)
 	iova = map_for(&w, &device, 0, MIB(3) - PAGE);
 	assert_int_equal(iova, PAGE);
 	assert_int_equal(iova_dma_unmap(w.domain, iova, MIB(3) - PAGE), 0);
+	world_end(&w);
+	/* What fits between two multiples goes nowhere else. */
+	world_begin(&w, &(struct world_config){ .space = { .aperture = { PAGE, MIB(1) + 2 * PAGE - 1 } } });
+	assert_int_equal(iova_dma_map(w.domain, &device, 0, MIB(1), READ_WRITE, &iova), IOVA_ERR_NOSPC);
+	iova = map_for(&w, NULL, 0, MIB(1));
+	assert_int_equal(iova_dma_unmap(w.domain, iova, MIB(1)), 0);
 	world_end(&w);
 }
 
@@ -429,8 +439,10 @@ static void ranges_are_unmapped_whole(void **state)
 		assert_int_equal(bytes, 98 * PAGE);
 		assert_int_equal(w.calls[WORLD_SYNC], flags ? 0 : 4); /* 32 each */
 		assert_int_equal(world_entries(&w), 2 + 3 + 1);
+		assert_int_equal(iova_dma_unmap_range(w.domain, (struct iova_extent){ at - 5, at + 19 }, &bytes), 0);
+		assert_int_equal(bytes, 20);
 		assert_int_equal(iova_dma_unmap_range(w.domain, (struct iova_extent){ base, at + 19 }, &bytes), 0);
-		assert_int_equal(bytes, 2 * PAGE + 3 * PAGE + 20);
+		assert_int_equal(bytes, 2 * PAGE + 3 * PAGE);
 		assert_int_equal(iova_dma_unmap_range(w.domain, (struct iova_extent){ 0, UINT64_MAX }, &bytes), 0);
 		assert_int_equal(bytes, 0);
 		world_end(&w);

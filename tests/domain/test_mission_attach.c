@@ -135,6 +135,7 @@ static struct {
 	struct iova_backend_ops below;
 	void *narrow;	/* this device's handle */
 	unsigned width; /* of it */
+	uint64_t start; /* and of its aperture */
 	bool attached;
 } widths;
 
@@ -142,8 +143,10 @@ static int widths_caps(struct iova_backend *b, struct iova_caps *caps)
 {
 	int error = widths.below.caps(b, caps);
 
-	if (!error && widths.attached)
+	if (!error && widths.attached) {
 		caps->aperture.last = (UINT64_C(1) << widths.width) - 1;
+		caps->aperture.start = widths.start;
+	}
 	return error;
 }
 
@@ -187,6 +190,7 @@ static void amd_vi_and_vt_d_unity_maps(void **state)
 		board.iommu[0]->ops = &ops;
 		widths.narrow = board.soft[1];
 		widths.width = narrower[i];
+		widths.start = i * PAGE;
 		assert_int_equal(attach(&board, 0, 0), 0);
 		assert_int_equal(map(&board, 0, &board.device[0], 1, &iova), 0);
 		assert_true(iova >= edge);
@@ -201,7 +205,7 @@ static void amd_vi_and_vt_d_unity_maps(void **state)
 		must_unmap(&board, 0, iova, 1);
 		/* Both devices' exclusions are merged, and the width is the lower one. */
 		assert_int_equal(attach(&board, 0, 1), 0);
-		assert_int_equal(board_reserved(&board, 0), 9 + ((UINT64_C(1) << wide[i]) - edge) / PAGE);
+		assert_int_equal(board_reserved(&board, 0), 9 + i + ((UINT64_C(1) << wide[i]) - edge) / PAGE);
 		assert_true(board_is_identity(&board, 1, MIB(1), MIB(1) + 6 * PAGE - 1));
 		assert_int_equal(map(&board, 0, &board.device[0], 1, &low), 0);
 		assert_true(low == edge - PAGE);

@@ -196,10 +196,80 @@ static void what_is_not_unmapped_at_detach_is_kept(void **state)
 	kept_behind_a_detach(IOVA_SOFT_SYNC, true);
 }
 
+/* In two parts, of which neither goes, or the first does not. Who is still attached may find
+ * it in the IOTLB, until a flush succeeds. */
+static void parts_that_are_not_unmapped_are_kept(void **state)
+{
+	(void)state;
+	for (unsigned one = 0; one < 2; one++) {
+		struct iova_resv other = direct(2, 2), all = direct(0, 9);
+		struct board board;
+
+		begin(&board);
+		board_device(&board, 0, &other, 1);
+		board_device(&board, 1, &all, 1);
+		assert_int_equal(attach(&board, 0), 0);
+		assert_int_equal(attach(&board, 1), 0);
+		assert_int_equal(reached(&board, 0), 0x3ff);
+		if (one)
+			iova_soft_fail(board.iommu[0], IOVA_SOFT_SYNC, 1, IOVA_ERR_TIMEDOUT, 0);
+		else
+			iova_soft_sync_set(board.iommu[0], IOVA_SOFT_SYNC_FAIL);
+		assert_int_equal(detach(&board, 1), 0);
+		assert_int_equal(iova_dma_flush(board.domain[0]), one ? 0 : IOVA_ERR_TIMEDOUT);
+		iova_soft_sync_set(board.iommu[0], IOVA_SOFT_SYNC_NOW);
+		assert_int_equal(board_reserved(&board, 0), 10);
+		assert_int_equal(reservations_of(&board, board.domain[0]), 1);
+		assert_int_equal(board_stats(&board, 0).entries[0], 1);
+		assert_int_equal(reached(&board, 0), one ? 4 : 0x3ff);
+		assert_int_equal(iova_dma_flush(board.domain[0]), 0);
+		assert_int_equal(reached(&board, 0), 4);
+		board_end(&board);
+	}
+}
+
+struct origins {
+	unsigned none, cut;
+};
+
+static int count_origins(void *ctx, const struct iova_resv *resv)
+{
+	struct origins *origins = ctx;
+
+	origins->none += !strcmp(resv->origin, "");
+	origins->cut += strlen(resv->origin) == 63 && strspn(resv->origin, "x") == 63;
+	return 0;
+}
+
+/* None, and one that is longer than what is kept of it. */
+static void origins_of_regions(void **state)
+{
+	struct iova_resv regions[] = { direct(0, 0), direct(1, 1), direct(2, 2) };
+	struct origins origins = { 0 };
+	char longer[65], longest[101];
+	struct board board;
+
+	(void)state;
+	begin(&board);
+	memset(longer, 'x', 64);
+	memset(longest, 'x', 100);
+	longer[64] = longest[100] = 0;
+	regions[0].origin = NULL;
+	regions[1].origin = longer;
+	regions[2].origin = longest;
+	board_device(&board, 0, regions, 3);
+	assert_int_equal(attach(&board, 0), 0);
+	assert_int_equal(iova_resv_walk(iova_dma_space(board.domain[0]), count_origins, &origins), 0);
+	assert_int_equal(origins.none, 1);
+	assert_int_equal(origins.cut, 2);
+	board_end(&board);
+}
+
 /* Learnt before the device came: from firmware, for it or for every master. */
 static void reservations_of_the_space_are_regions(void **state)
 {
-	struct iova_resv own = direct(0, 1), all = direct(3, 3), others = direct(5, 5), window = direct(7, 8);
+	struct iova_resv own = direct(0, 1), shorter = direct(0, 0), all = direct(3, 3), others = direct(5, 5),
+			 window = direct(7, 8);
 	struct iova_resv relaxable = board_region(IOVA_RESV_DIRECT_RELAXABLE, MIB(2), MIB(2) + PAGE - 1);
 	struct iova_space *space;
 	struct board board;
@@ -209,10 +279,11 @@ static void reservations_of_the_space_are_regions(void **state)
 	board_device(&board, 0, NULL, 0);
 	board_device(&board, 1, NULL, 0);
 	space = iova_dma_space(board.domain[0]);
-	own.owner = relaxable.owner = window.owner = &board.device[0];
+	shorter.owner = own.owner = relaxable.owner = window.owner = &board.device[0];
 	others.owner = &board.device[1];
 	window.type = IOVA_RESV_WINDOW;
 	assert_int_equal(iova_reserve(space, &own), 0);
+	assert_int_equal(iova_reserve(space, &shorter), 0);
 	assert_int_equal(iova_reserve(space, &all), 0);
 	assert_int_equal(iova_reserve(space, &others), 0);
 	assert_int_equal(iova_reserve(space, &window), 0);
@@ -220,7 +291,7 @@ static void reservations_of_the_space_are_regions(void **state)
 	/* What fails takes nothing of it away. */
 	iova_soft_fail(board.iommu[0], IOVA_SOFT_ATTACH, 1, IOVA_ERR_IO, 0);
 	assert_int_equal(attach(&board, 0), IOVA_ERR_IO);
-	assert_int_equal(reservations_of(&board, &board.device[0]), 3);
+	assert_int_equal(reservations_of(&board, &board.device[0]), 4);
 	assert_int_equal(board_stats(&board, 0).entries[0], 0);
 	assert_int_equal(attach(&board, 0), 0);
 	assert_int_equal(reached(&board, 0), 0xb);
@@ -338,12 +409,13 @@ static void what_waits_is_invalidated_before_a_region_is_mapped(void **state)
 	board_end(&board);
 }
 
-/* The last page of 2^64 bytes. */
+/* The last pages of 2^64 bytes, around one that is mapped. */
 static void a_region_at_the_top(void **state)
 {
 	const uint64_t top = ~(PAGE - 1);
 	struct iova_soft_config soft = { .aperture = { top - 15 * PAGE, UINT64_MAX } };
-	struct iova_resv regions[] = { board_region(IOVA_RESV_DIRECT, top - PAGE, UINT64_MAX),
+	struct iova_resv other = board_region(IOVA_RESV_DIRECT, top - 2 * PAGE, top - PAGE - 1);
+	struct iova_resv regions[] = { board_region(IOVA_RESV_DIRECT, top - 3 * PAGE, UINT64_MAX),
 				       board_region(IOVA_RESV_DIRECT, top, UINT64_MAX) };
 	unsigned char byte;
 	struct board board;
@@ -352,12 +424,14 @@ static void a_region_at_the_top(void **state)
 	board_begin(&board);
 	board_domain(&board, 0, soft, 0, NULL);
 	board_device(&board, 0, regions, 2);
+	board_device(&board, 1, &other, 1);
+	assert_int_equal(attach(&board, 1), 0);
 	assert_int_equal(attach(&board, 0), 0);
-	assert_int_equal(board_stats(&board, 0).entries[0], 2);
+	assert_int_equal(board_stats(&board, 0).entries[0], 4);
 	assert_int_equal(board_read(&board, 0, UINT64_MAX, &byte), IOVA_ERR_IO); /* 1:1, and no memory is there */
-	assert_int_equal(board_read(&board, 0, top - PAGE - 1, &byte), IOVA_ERR_NOENT);
+	assert_int_equal(board_read(&board, 0, top - 3 * PAGE - 1, &byte), IOVA_ERR_NOENT);
 	assert_int_equal(detach(&board, 0), 0);
-	assert_int_equal(board_stats(&board, 0).entries[0], 0);
+	assert_int_equal(board_stats(&board, 0).entries[0], 1);
 	board_end(&board);
 }
 
@@ -521,6 +595,8 @@ int main(void)
 		cmocka_unit_test(a_region_in_parts_is_undone),
 		cmocka_unit_test(a_region_that_cannot_be_undone_is_kept),
 		cmocka_unit_test(what_is_not_unmapped_at_detach_is_kept),
+		cmocka_unit_test(parts_that_are_not_unmapped_are_kept),
+		cmocka_unit_test(origins_of_regions),
 		cmocka_unit_test(reservations_of_the_space_are_regions),
 		cmocka_unit_test(what_others_have_stays),
 		cmocka_unit_test(rights_of_regions_that_overlap),
