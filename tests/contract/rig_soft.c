@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
-/* The software IOMMU. */
+/* The software IOMMU, as it is by itself; with IOVA_TEST_WHOLE as wide as can be. */
 #include "rig.h"
 
 #include <iova/backends/soft.h>
@@ -30,7 +30,10 @@ static void soft_close(struct contract_rig *rig)
 
 static struct iova_backend *soft_backend(struct contract_rig *rig, bool second)
 {
+	const bool whole = getenv("IOVA_TEST_WHOLE") != NULL;
 	const struct iova_soft_config config = { .struct_size = sizeof(config),
+						 .aperture = { 0, whole ? UINT64_MAX : 0 },
+						 .page_sizes = whole ? PAGE | MIB(2) | MIB(1) << 10 | MIB(1) << 19 : 0,
 						 .ram = rig->memory,
 						 .ram_bytes = MEMORY };
 	struct iova_backend *backend;
