@@ -202,7 +202,7 @@ struct wanted {
 	struct iova_device *device;
 	const uint64_t *at;
 	uint64_t length, offset, limit, boundary;
-	unsigned source[PAGES], count; /* pages */
+	unsigned source[SEGMENTS * PAGES], count; /* pages */
 	uint32_t prot, flags;
 	bool right;
 };
@@ -217,7 +217,7 @@ static void wanted_add(const struct world *w, struct wanted *wanted, const struc
 	if (touches)
 		at = (segment->source + granule - 1) / granule * granule;
 	for (; at < end; at += granule)
-		for (unsigned i = 0; i < w->granule && wanted->count < PAGES; i++)
+		for (unsigned i = 0; i < w->granule; i++)
 			wanted->source[wanted->count++] = (unsigned)(at / PAGE) + i;
 }
 
