@@ -69,6 +69,15 @@ double median(Series values)
 	return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+Series divide(const Series &dividend, const Series &divisor)
+{
+	Series quotient;
+
+	for (size_t i = 0; i < dividend.size() && i < divisor.size(); i++)
+		quotient.push_back(dividend[i] / divisor[i]);
+	return quotient;
+}
+
 Shape shape_of(iova_space *space, const std::vector<Range> &live)
 {
 	Shape shape = { live.size(), 0, 0, space_stats(space).free_extents };

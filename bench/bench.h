@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <regex>
 #include <string>
@@ -142,6 +143,10 @@ void space_verify(iova_space *space, const std::string &whose);
 using Series = std::vector<double>;
 
 double median(Series values);
+Series divide(const Series &dividend, const Series &divisor);
+
+/* Nanoseconds per pair by the name of the benchmark. */
+using Times = std::map<std::string, Series>;
 
 /* A line of the table. */
 struct Row {
@@ -179,9 +184,9 @@ void measure_latency(const Options &options, double locked_ns, Report &report); 
 void measure_soak(const Options &options, Report &report);			/* W8 */
 void measure_instructions(const Options &options, Report &report);
 
-/* The units of a row. Of shares and throughputs more is better. */
+/* The units of a row. Of shares, throughputs and unmaps more is better. */
 extern const char unit_locked[], unit_bytes[], unit_share[], unit_ratio[], unit_throughput[], unit_us[],
-	unit_instructions[], unit_granules[];
+	unit_instructions[], unit_granules[], unit_unmaps[], unit_entries[];
 
 /* The table, with a verdict for each goal of this configuration. trusted:
  * whether times may be judged. Returns how many goals were missed. */

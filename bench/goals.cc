@@ -7,7 +7,7 @@
 
 const char unit_locked[] = "L", unit_bytes[] = "bytes", unit_share[] = "share", unit_ratio[] = "ratio",
 	   unit_throughput[] = "throughput", unit_us[] = "us", unit_instructions[] = "instructions",
-	   unit_granules[] = "granules";
+	   unit_granules[] = "granules", unit_unmaps[] = "unmaps", unit_entries[] = "entries";
 
 namespace
 {
@@ -20,7 +20,7 @@ struct Goal {
 	double must, stretch;
 };
 
-/* At most so much, but for shares and throughputs, which are at least so much. */
+/* At most so much, but for shares, throughputs and unmaps, which are at least so much. */
 const Goal goals[] = {
 	{ Setup::Tree, "W3u cost 10^6 / 10^4", 8, 5 },
 	{ Setup::Tree, "W3a cost 10^6 / 10^4", 8, 5 },
@@ -62,6 +62,10 @@ const Goal goals[] = {
 	{ Setup::Cached, "W7u max", 60, 25 },
 	{ Setup::Cached, "W7a max", 60, 25 },
 	{ Setup::Cached, "W8 last tenth / first", 0.95, 0.99 },
+	{ Setup::Cached, "D/4K null domain strict adds", 2, 2 },
+	{ Setup::Cached, "D/4K null domain deferred adds", 2, 2 },
+	{ Setup::Cached, "D unmaps per invalidation, deferred", 32, 32 },
+	{ Setup::Cached, "D leaf entries per GiB, source on 2 MiB", 512, 512 },
 	{ Setup::Cached, "instructions W1, rseq", 70, 45 },
 	{ Setup::Cached, "instructions W1m, rseq", 70, 45 },
 	{ Setup::Cached, "instructions W1, fallback", 90, 70 },
@@ -78,7 +82,7 @@ Setup setup_of(const Options &options)
 bool reaches(const Row &row, double bound)
 {
 	double value = median(row.values);
-	bool more = row.unit == unit_share || row.unit == unit_throughput;
+	bool more = row.unit == unit_share || row.unit == unit_throughput || row.unit == unit_unmaps;
 
 	return more ? value >= bound : value <= bound;
 }

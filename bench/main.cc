@@ -4,6 +4,7 @@
  * ratio is taken within its round, so that what drifts over minutes (clock
  * frequency, neighbours) is in both halves of it.
  */
+#include "domain.h"
 #include "workloads.h"
 #include "yardsticks.h"
 
@@ -15,16 +16,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <map>
 #include <mutex>
 #include <sched.h>
 #include <thread>
 
 namespace
 {
-
-/* Nanoseconds per pair by the name of the benchmark, one for each round. */
-using Times = std::map<std::string, Series>;
 
 /* Takes the figures instead of printing them. The time is this thread's CPU
  * time: what others run on the CPU meanwhile is not in it. */
@@ -181,15 +178,6 @@ Series of_rounds(const Series &taken)
 	return rounds;
 }
 
-Series divide(const Series &dividend, const Series &divisor)
-{
-	Series quotient;
-
-	for (size_t i = 0; i < dividend.size() && i < divisor.size(); i++)
-		quotient.push_back(dividend[i] / divisor[i]);
-	return quotient;
-}
-
 bool print_yardsticks(const Times &times, const Yardsticks &yardsticks)
 {
 	double locked = median(times.at(yardstick_locked)), instruction = median(times.at(yardstick_instruction));
@@ -247,7 +235,7 @@ std::vector<Row> rows_of(const Times &times, const std::vector<Measured> &all)
 	for (const Measured &measured : all) {
 		const std::string &name = measured.entry.name;
 
-		if (!measured.workload)
+		if (!measured.workload || !measured.entry.fill)
 			continue;
 		rows.push_back({ name, unit_locked, divide(times.at(name), locked) });
 		if (!name.compare(0, 4, "W4d/"))
@@ -285,7 +273,7 @@ Times run_rounds(const Options &options, std::vector<Measured> &all)
 	for (int round = 0; round < options.rounds; round++) {
 		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
 		if (!all.empty())
-			benchmark::RunSpecifiedBenchmarks(&collector, "^W");
+			benchmark::RunSpecifiedBenchmarks(&collector, "^[WD]");
 		benchmark::RunSpecifiedBenchmarks(&collector, "^yardstick/");
 		fprintf(stderr, "round %d of %d\n", round + 1, options.rounds);
 	}
@@ -299,7 +287,9 @@ void report_rounds(const Times &times, std::vector<Measured> &all, Report &repor
 	for (Measured &measured : all) {
 		if (!measured.workload)
 			continue;
-		report.shapes.push_back({ measured.entry.name, measured.entry.fill, measured.workload->shape() });
+		if (measured.entry.fill)
+			report.shapes.push_back(
+				{ measured.entry.name, measured.entry.fill, measured.workload->shape() });
 		measured.workload->verify(measured.entry.name);
 		measured.workload.reset();
 	}
@@ -319,6 +309,8 @@ void measure_others(const Options &options, double locked_ns, Report &report)
 		measure_latency(options, locked_ns, report);
 	if (options.wanted("W8"))
 		measure_soak(options, report);
+	if (options.cached() && options.wanted("D"))
+		measure_domain(report);
 	if (options.cached() && options.wanted("instructions"))
 		measure_instructions(options, report);
 }
@@ -346,6 +338,7 @@ int main(int argc, char **argv)
 	bool trusted = print_yardsticks(times, yardsticks);
 
 	report_rounds(times, all, report);
+	domain_report(times, of_rounds(times.at(yardstick_null)), of_rounds(times.at(yardstick_locked)), report);
 	measure_others(options, median(times.at(yardstick_locked)), report);
 	print_shapes(report.shapes);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 #include "workloads.h"
+#include "domain.h"
 #include "low_space.h"
 
 #include <algorithm>
@@ -403,6 +404,8 @@ std::vector<WorkloadEntry> workload_list(const Options &options)
 			 maker<W4d>(uint32_t{ IOVA_PLACE_TOP_DOWN }) });
 	list.push_back({ "W4e", 300000, true, false, "below 4 GiB every second 64 pages free, misaligned",
 			 maker<LowFailure>(Low::Misaligned) });
+
+	domain_list(options, list);
 
 	if (options.quick) {
 		list.erase(std::remove_if(list.begin(), list.end(), [](const WorkloadEntry &e) { return !e.quick; }),

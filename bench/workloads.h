@@ -32,7 +32,7 @@ struct WorkloadEntry {
 	size_t pairs;	  /* in one round */
 	bool quick;	  /* measured in the quick mode too */
 	bool anew;	  /* made anew for each round: its own steps change what it measures */
-	const char *fill; /* what the space holds, in words */
+	const char *fill; /* what the space holds, in words; NULL: neither that nor its time is a row */
 	std::function<std::unique_ptr<Workload>(const Options &)> make;
 };
 
