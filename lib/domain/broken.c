@@ -7,14 +7,6 @@
  */
 #include "domain_internal.h"
 
-static void broken_count(struct iova_dma_domain *domain, uint64_t more)
-{
-	uint64_t was = iova_port_word_get(&domain->broken);
-
-	while (!iova_port_word_change(&domain->broken, &was, was + more))
-		;
-}
-
 static bool quarantine_begins(struct iova_dma_domain *domain)
 {
 	return !domain->ranges && !iova_quarantine_begin(domain->quarantine);
@@ -25,7 +17,7 @@ void iova_domain_break(struct iova_dma_domain *domain, const struct domain_mappi
 {
 	bool room = begun || quarantine_begins(domain);
 
-	broken_count(domain, 1);
+	iova_port_word_add(&domain->broken, 1);
 	iova_record_break(domain, mapping, gone, !room);
 	if (room)
 		iova_quarantine_put(domain->quarantine, mapping->start, mapping->total);
@@ -39,7 +31,7 @@ void iova_domain_keep(struct iova_dma_domain *domain, uint64_t start, uint64_t l
 		iova_quarantine_put(domain->quarantine, start, length);
 		return;
 	}
-	broken_count(domain, 1);
+	iova_port_word_add(&domain->broken, 1);
 	iova_record_break(domain, &one, length, true);
 }
 
@@ -78,7 +70,7 @@ static int waiting_unmap(struct iova_dma_domain *domain)
 			iova_record_break(domain, &mapping, gone, false);
 		} else {
 			iova_record_clear(domain, &mapping);
-			broken_count(domain, UINT64_MAX);
+			iova_port_word_add(&domain->broken, UINT64_MAX);
 		}
 	}
 	return first;
@@ -120,7 +112,7 @@ static int held_free(struct iova_dma_domain *domain)
 			continue;
 		}
 		iova_record_clear(domain, &mapping);
-		broken_count(domain, UINT64_MAX);
+		iova_port_word_add(&domain->broken, UINT64_MAX);
 		iova_domain_range_free(domain, mapping.start, mapping.total);
 	}
 	return first;

@@ -161,12 +161,6 @@ int iova_budget_take(struct iova_dma_domain *domain, const struct domain_mapping
 
 void iova_budget_give(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	uint64_t entries, was;
-
-	if (!domain->max_mappings)
-		return;
-	entries = entries_of(domain, mapping);
-	was = iova_port_word_get(&domain->entries);
-	while (!iova_port_word_change(&domain->entries, &was, was - entries))
-		;
+	if (domain->max_mappings)
+		iova_port_word_add(&domain->entries, 0 - entries_of(domain, mapping));
 }

@@ -36,6 +36,12 @@ static inline bool iova_port_word_change(uint64_t *word, uint64_t *was, uint64_t
 	return __atomic_compare_exchange_n(word, was, now, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* Modulo 2^64. Acquire and release order. */
+static inline void iova_port_word_add(uint64_t *word, uint64_t more)
+{
+	__atomic_fetch_add(word, more, __ATOMIC_ACQ_REL);
+}
+
 /* Returns what it was. Acquire and release order. */
 static inline uint64_t iova_port_word_swap(uint64_t *word, uint64_t value)
 {
@@ -68,6 +74,11 @@ static inline bool iova_port_word_change(uint64_t *word, uint64_t *was, uint64_t
 	*was = *word;
 	*word = same ? now : *word;
 	return same;
+}
+
+static inline void iova_port_word_add(uint64_t *word, uint64_t more)
+{
+	*word += more;
 }
 
 static inline uint64_t iova_port_word_swap(uint64_t *word, uint64_t value)
