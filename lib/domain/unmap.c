@@ -23,6 +23,15 @@ static int drop(struct iova_dma_domain *domain, const struct domain_mapping *map
 	return error;
 }
 
+/* A range of which all is unmapped. error: of its invalidation. */
+static void settle(struct iova_dma_domain *domain, uint64_t start, uint64_t length, int error)
+{
+	if (error)
+		iova_domain_keep(domain, start, length);
+	else
+		iova_domain_range_free(domain, start, length);
+}
+
 /* What was dropped and waits for one invalidation. */
 struct batch {
 	struct iova_gather gather;
@@ -56,21 +65,22 @@ static int batch_end(struct iova_dma_domain *domain, struct batch *batch)
 	if (error)
 		iova_domain_gather(domain, &batch->gather);
 	for (unsigned i = 0; i < batch->count; i++)
-		if (error)
-			iova_domain_keep(domain, batch->range[i].start, batch->range[i].length);
-		else
-			iova_domain_range_free(domain, batch->range[i].start, batch->range[i].length);
+		settle(domain, batch->range[i].start, batch->range[i].length, error);
 	return error;
 }
 
 static int unmap_strict(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	struct batch batch; /* of one */
+	struct iova_gather gather;
 	int error, late;
 
-	batch_begin(&batch);
-	error = batch_drop(domain, &batch, mapping);
-	late = batch_end(domain, &batch);
+	iova_gather_clear(&gather);
+	error = drop(domain, mapping, &gather, false);
+	late = iova_domain_invalidate(domain, &gather);
+	if (late)
+		iova_domain_gather(domain, &gather);
+	if (!error)
+		settle(domain, mapping->start, mapping->total, late);
 	return error ? error : late;
 }
 
