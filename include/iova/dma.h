@@ -92,8 +92,9 @@ typedef int (*iova_conflict_fn)(void *ctx, const struct iova_conflict *conflict)
  * the backend attaches it: all, or nothing. They are what the backend says of it, what is
  * reserved in the space with the device as its owner, and the direct ones there that are
  * every master's. What the backend says more once the device is attached (a narrower aperture
- * too) is taken then, and may undo the attach: a device that was switched is blocked then. Regions of several devices may overlap, where
- * their rights are the same.
+ * too) is taken then, and may undo the attach: a device that was switched is blocked then, and
+ * one that the backend refuses to detach stays attached, with its regions, behind the error.
+ * Regions of several devices may overlap, where their rights are the same.
  * From before the device translates until its detach its direct regions are mapped.
  *
  * visit (may be NULL) sees each conflict; with one there is nothing changed, and the error
