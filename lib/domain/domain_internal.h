@@ -71,8 +71,9 @@ struct iova_dma_domain {
 	uint64_t entries;     /* of the backend's budget, in use; a port's word */
 	uint64_t broken;      /* mappings that could not be unmapped; a port's word */
 
+	struct iova_gather gather; /* the quarantine's lock: what was unmapped, and no sync has begun for */
+
 	struct iova_port_lock lock;
-	struct iova_gather gather;     /* what was unmapped, and no sync has begun for */
 	struct iova_gather left;       /* the same of regions of which a sync failed */
 	bool changing;		       /* somebody attaches, detaches or joins: it is his turn */
 	struct iova_port_event ended;  /* no one does any more */

@@ -2,6 +2,7 @@
 /* What the backend is told to map and unmap, what that leaves to be invalidated, and the
  * budget of entries. A backend that did less than it says has failed. */
 #include "domain_internal.h"
+#include "space_internal.h"
 
 static bool is_empty(const struct iova_gather *gather)
 {
@@ -31,9 +32,9 @@ void iova_gather_whole(const struct iova_dma_domain *domain, const struct domain
 
 void iova_domain_gather(struct iova_dma_domain *domain, const struct iova_gather *gather)
 {
-	iova_port_lock_acquire(&domain->lock);
+	iova_quarantine_lock(domain->quarantine);
 	iova_gather_add(&domain->gather, gather);
-	iova_port_lock_release(&domain->lock);
+	iova_quarantine_unlock(domain->quarantine);
 }
 
 /* To whole pages of m, of which there are no more than m has. */

@@ -77,8 +77,8 @@ void iova_record_break(struct iova_dma_domain *domain, const struct domain_mappi
 }
 
 /* What a first word says of its part. CLAIMED has no MORE. */
-static void part_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
-		      struct domain_mapping *part)
+static inline void part_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
+			     struct domain_mapping *part)
 {
 	part->start = start;
 	part->length = is >> GRANULES_LOG << domain->shift;
@@ -101,8 +101,8 @@ bool iova_record_next(const struct iova_dma_domain *domain, struct domain_mappin
 }
 
 /* The same of a mapping, with the length of all its parts. */
-static void mapping_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
-			 struct domain_mapping *mapping)
+static inline void mapping_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
+				struct domain_mapping *mapping)
 {
 	part_read(domain, word, is, start, mapping);
 	mapping->total = mapping->length;
@@ -115,7 +115,7 @@ static void mapping_read(const struct iova_dma_domain *domain, uint64_t *word, u
 }
 
 /* Of a mapping that is LIVE. */
-static void rest_read(struct domain_mapping *mapping)
+static inline void rest_read(struct domain_mapping *mapping)
 {
 	uint64_t rest = iova_port_word_get(&mapping->word[1]);
 
