@@ -100,7 +100,8 @@ static int copy(struct edu *edu, uint64_t from, uint64_t to, size_t count, uint6
 	write64(edu, EDU_DMA_COUNT, count);
 	write64(edu, EDU_DMA_COMMAND, command | EDU_DMA_START);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	while (*(volatile uint64_t *)(edu->registers + EDU_DMA_COMMAND) & EDU_DMA_START) {
+	/* What the device wrote is read after this. */
+	while (__atomic_load_n((uint64_t *)(edu->registers + EDU_DMA_COMMAND), __ATOMIC_ACQUIRE) & EDU_DMA_START) {
 		nanosleep(&pause, NULL);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec - begin.tv_sec > EDU_DEADLINE_S) {
@@ -108,7 +109,6 @@ static int copy(struct edu *edu, uint64_t from, uint64_t to, size_t count, uint6
 			return -1;
 		}
 	}
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* what the device wrote is read after this */
 	return 0;
 }
 

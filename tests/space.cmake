@@ -70,3 +70,13 @@ if(CMAKE_SIZEOF_VOID_P EQUAL 8 AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|aarc
 		iova_space_test(rseq_shared ${RSEQ_SOURCES} LIBRARY iova_shared)
 	endif()
 endif()
+
+# ThreadSanitizer is there for what has threads; the suites of one thread do less in its preset.
+if(CMAKE_C_FLAGS MATCHES "sanitize=thread")
+	foreach(name IN ITEMS batches caches forks frees modes quarantine threads traffic trim waiting_threads)
+		set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT IOVA_TEST_OPS=1000000)
+		if(TEST ${name}_bitmap)
+			set_property(TEST ${name}_bitmap APPEND PROPERTY ENVIRONMENT IOVA_TEST_OPS=1000000)
+		endif()
+	endforeach()
+endif()

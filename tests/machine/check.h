@@ -11,7 +11,7 @@
 #include <iova/backends/vfio.h>
 #include <iova/iova.h>
 
-#define PAGE 4096u
+#define PAGE UINT64_C(4096)
 
 /* A line of TAP; failures are counted. Returns ok. */
 __attribute__((format(printf, 2, 3))) int check(int ok, const char *format, ...);
@@ -67,6 +67,9 @@ void check_destroy_is_dead(struct machine *m);
 
 /* space.c: a space above the backend, and edu in its ranges. */
 void check_space(struct machine *m);
+
+/* backend_contract.c: what every backend promises, and every domain; with backends of its own. */
+void check_backend_contract(const struct machine *m);
 
 /* refuse.c: groups that VFIO keeps. */
 void check_refusals(struct machine *m, const char *other);

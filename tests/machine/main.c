@@ -4,6 +4,7 @@
  * device that masters the bus.
  *
  *   machine_vfio DEVICE device BITS MASK
+ *   machine_vfio DEVICE contract BITS MASK
  *   machine_vfio DEVICE refuse OTHER-DEVICE
  */
 #include "check.h"
@@ -54,6 +55,10 @@ int main(int argc, char **argv)
 		m.bits = (unsigned)atoi(argv[3]);
 		m.mask = strtoull(argv[4], NULL, 0);
 		check_device(&m);
+	} else if (!strcmp(argv[2], "contract") && argc == 5) {
+		m.bits = (unsigned)atoi(argv[3]);
+		m.mask = strtoull(argv[4], NULL, 0);
+		check_backend_contract(&m);
 	} else if (!strcmp(argv[2], "refuse")) {
 		check_refusals(&m, argv[3]);
 	} else {
