@@ -6,6 +6,7 @@
  * range stays live (it is held), until a flush has unmapped and invalidated it by itself.
  */
 #include "domain_internal.h"
+#include "space_internal.h"
 
 static void broken_count(struct iova_dma_domain *domain, uint64_t more)
 {
@@ -92,10 +93,10 @@ int iova_domain_sync(void *ctx)
 
 	if (error)
 		return error;
-	iova_port_lock_acquire(&domain->lock);
+	iova_quarantine_lock(domain->quarantine);
 	gather = domain->gather;
 	iova_gather_clear(&domain->gather);
-	iova_port_lock_release(&domain->lock);
+	iova_quarantine_unlock(domain->quarantine);
 	error = iova_domain_invalidate(domain, &gather);
 	if (error)
 		iova_domain_gather(domain, &gather);

@@ -176,13 +176,6 @@ void iova_dma_domain_abandon(struct iova_dma_domain *domain)
 		records_free(domain);
 }
 
-void iova_domain_range_free(struct iova_dma_domain *domain, uint64_t start, uint64_t length)
-{
-	iova_free(domain->space, start, length);
-	if (domain->ranges)
-		domain->backend->ops->free_range(domain->backend, start, length);
-}
-
 struct iova_space *iova_dma_space(struct iova_dma_domain *domain)
 {
 	return domain->space;

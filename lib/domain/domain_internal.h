@@ -10,6 +10,7 @@
 #ifndef IOVA_DOMAIN_INTERNAL_H
 #define IOVA_DOMAIN_INTERNAL_H
 
+#include "arith.h"
 #include "port.h"
 #include "wordmap.h"
 
@@ -70,8 +71,9 @@ struct iova_dma_domain {
 	uint64_t entries;     /* of the backend's budget, in use; a port's word */
 	uint64_t broken;      /* mappings that could not be unmapped; a port's word */
 
+	struct iova_gather gather; /* the quarantine's lock: what was unmapped, and no sync has begun for */
+
 	struct iova_port_lock lock;
-	struct iova_gather gather;     /* what was unmapped, and no sync has begun for */
 	struct iova_gather left;       /* the same of regions of which a sync failed */
 	bool changing;		       /* somebody attaches, detaches or joins: it is his turn */
 	struct iova_port_event ended;  /* no one does any more */
@@ -87,6 +89,11 @@ struct domain_mapping {
 	unsigned order; /* its iova and its source differ in no bit below this one */
 	uint32_t flags; /* IOVA_MAP_* */
 	bool more;	/* another part follows, where this one ends */
+};
+
+/* Pages of one size, in a row. */
+struct domain_pages {
+	uint64_t size, count;
 };
 
 /* The user's length. */
@@ -131,26 +138,72 @@ static inline int iova_backend_error(int result)
 }
 
 /* Gives the range of a mapping that is gone back to whoever it came from. */
-void iova_domain_range_free(struct iova_dma_domain *domain, uint64_t start, uint64_t length);
+static inline void iova_domain_range_free(struct iova_dma_domain *domain, uint64_t start, uint64_t length)
+{
+	iova_free(domain->space, start, length);
+	if (domain->ranges)
+		domain->backend->ops->free_range(domain->backend, start, length);
+}
 
 /* request.c */
 
-/* What the segments come to. one: the same where there is one alone, which may be nothing.
+/* What the segments come to.
  * pre: segments, count, device, prot and flags are set. */
-int iova_request_one(const struct iova_dma_domain *domain, struct domain_request *request);
 int iova_request_measure(const struct iova_dma_domain *domain, struct domain_request *request);
+/* Which limits a device has. INVAL.
+ * pre: there is one. */
+int iova_request_device(struct domain_request *request);
+/* The pages above the granule that lie whole in [source, source + length), which is whole
+ * granules. */
+uint64_t iova_request_sizes(const struct iova_dma_domain *domain, uint64_t source, uint64_t length);
+/* Are the rights and flags any that there are? */
+static inline bool iova_request_allowed(const struct domain_request *request)
+{
+	const uint32_t all = IOVA_READ | IOVA_WRITE | IOVA_NOEXEC | IOVA_MMIO | IOVA_CACHE | IOVA_PRIV;
+
+	return !(request->prot & ~all) && request->prot & (IOVA_READ | IOVA_WRITE) &&
+	       !(request->flags & ~IOVA_MAP_ATOMIC);
+}
 /* The segments from *i on that touch, as one; *i moves behind them.
  * pre: measured. */
 struct iova_dma_segment iova_request_segment(const struct domain_request *request, size_t *i);
 
 /* place.c */
 
+/* Can the space do it without constraints? */
+static inline bool iova_request_is_plain(const struct iova_dma_domain *domain, const struct domain_request *request)
+{
+	return !request->at && !request->constraints && !request->sizes && !request->prefer_limit && !domain->ranges &&
+	       (!request->device || !request->device->boundary);
+}
+/* pre: not plain. */
+int iova_domain_choose(struct iova_dma_domain *domain, const struct domain_request *request, bool settles,
+		       uint64_t *start);
+/* settles: what is not where it would be best is good enough. */
+static inline int iova_domain_try(struct iova_dma_domain *domain, const struct domain_request *request, bool settles,
+				  uint64_t *start)
+{
+	if (iova_request_is_plain(domain, request))
+		return iova_alloc(domain->space, request->length, 0, request->limit, start);
+	return iova_domain_choose(domain, request, settles, start);
+}
+/* Behind a flush, where that may be. */
+int iova_domain_place_again(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t *start);
 /* Takes a range for it. AGAIN, where nothing was flushed or it did not help. */
-int iova_domain_place(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t *start);
+static inline int iova_domain_place(struct iova_dma_domain *domain, const struct domain_request *request,
+				    uint64_t *start)
+{
+	int error = iova_domain_try(domain, request, request->flags & IOVA_MAP_ATOMIC, start);
+
+	return error == IOVA_ERR_AGAIN ? iova_domain_place_again(domain, request, start) : error;
+}
 
 /* pages.c */
 
-void iova_gather_clear(struct iova_gather *gather);
+static inline void iova_gather_clear(struct iova_gather *gather)
+{
+	*gather = (struct iova_gather){ .struct_size = sizeof(*gather), .extent = { 1, 0 } };
+}
 void iova_gather_add(struct iova_gather *to, const struct iova_gather *from);
 /* All of a mapping, whatever was gathered of it. */
 void iova_gather_whole(const struct iova_dma_domain *domain, const struct domain_mapping *mapping,
@@ -158,19 +211,43 @@ void iova_gather_whole(const struct iova_dma_domain *domain, const struct domain
 /* Keeps it for the quarantine's next sync. */
 void iova_domain_gather(struct iova_dma_domain *domain, const struct iova_gather *gather);
 /* Nothing is done where nothing is gathered. */
-int iova_domain_invalidate(struct iova_dma_domain *domain, const struct iova_gather *gather);
+static inline int iova_domain_invalidate(struct iova_dma_domain *domain, const struct iova_gather *gather)
+{
+	if (gather->extent.start > gather->extent.last)
+		return 0;
+	return iova_backend_error(domain->backend->ops->sync(domain->backend, gather));
+}
 
 /* Maps one part; how much is mapped is *done, also where it fails. */
 int iova_domain_map_pages(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t source,
 			  uint32_t prot, uint64_t *done);
-/* Unmaps a mapping's bytes [*gone, to), part after part, and moves *gone along; stops at an
- * error. again: what is not there any more is none. */
-int iova_domain_unmap_parts(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t *gone,
-			    uint64_t to, bool again, struct iova_gather *gather);
+/* Unmaps bytes [*gone, to) of one part, or of a list of them, and moves *gone along; stops at
+ * an error. again: what is not there any more is none. */
+int iova_domain_unmap_part(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t *gone,
+			   uint64_t to, bool again, struct iova_gather *gather);
+int iova_domain_unmap_list(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t *gone,
+			   uint64_t to, bool again, struct iova_gather *gather);
+/* The same of a mapping. */
+static inline int iova_domain_unmap_parts(struct iova_dma_domain *domain, const struct domain_mapping *mapping,
+					  uint64_t *gone, uint64_t to, bool again, struct iova_gather *gather)
+{
+	return mapping->more ? iova_domain_unmap_list(domain, mapping, gone, to, again, gather)
+			     : iova_domain_unmap_part(domain, mapping, gone, to, again, gather);
+}
 
+/* pre: the backend has a budget. */
+int iova_budget_charge(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
+void iova_budget_refund(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
 /* The entries of the backend's budget that a mapping takes. QUOTA. */
-int iova_budget_take(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
-void iova_budget_give(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
+static inline int iova_budget_take(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+{
+	return domain->max_mappings ? iova_budget_charge(domain, mapping) : 0;
+}
+static inline void iova_budget_give(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+{
+	if (domain->max_mappings)
+		iova_budget_refund(domain, mapping);
+}
 
 /* broken.c */
 
@@ -192,19 +269,31 @@ void iova_domain_unmap_all(struct iova_dma_domain *domain);
 
 /* layout.c */
 
-/* The pages that come first in a range that is left; m's iova and length are of what
- * is left, and page sizes those of the domain. */
-struct iova_mapping iova_layout_next(const struct iova_dma_domain *domain, uint64_t iova, uint64_t length,
-				     unsigned order);
+/* Which pages come first in a range that is left; iova and length are of what is left. */
+struct domain_pages iova_layout_large(const struct iova_dma_domain *domain, uint64_t iova, uint64_t length,
+				      unsigned order);
+static inline struct domain_pages iova_layout_next(const struct iova_dma_domain *domain, uint64_t iova, uint64_t length,
+						   unsigned order)
+{
+	if (length < domain->larger)
+		return (struct domain_pages){ (uint64_t)1 << domain->page_shift, length >> domain->page_shift };
+	return iova_layout_large(domain, iova, length, order);
+}
 /* How many entries of the budget one part takes. */
 uint64_t iova_layout_entries(const struct iova_dma_domain *domain, const struct domain_mapping *part);
 /* How many low bits two addresses have in common. */
-unsigned iova_layout_order(uint64_t iova, uint64_t source);
+static inline unsigned iova_layout_order(uint64_t iova, uint64_t source)
+{
+	return iova == source ? 63 : iova_arith_trailing_zeros(iova ^ source);
+}
 
 /* record.c */
 
 /* The word of a part that starts there; NULL: no memory for it. flags: IOVA_MEMORY_ATOMIC. */
 uint64_t *iova_record_make(struct iova_dma_domain *domain, uint64_t start, uint32_t flags);
+/* The same, where that of another part of its mapping is known. */
+uint64_t *iova_record_make_near(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t start,
+				uint32_t flags);
 /* pre: word is made. set: it is mapped, and its parts, if more follow, were set before. */
 void iova_record_part_set(const struct iova_dma_domain *domain, const struct domain_mapping *part);
 void iova_record_set(const struct iova_dma_domain *domain, const struct domain_mapping *mapping);

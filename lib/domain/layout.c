@@ -4,13 +4,7 @@
  * bits its addresses share with those of the memory, so that an unmap needs to know
  * no more than this.
  */
-#include "arith.h"
 #include "domain_internal.h"
-
-unsigned iova_layout_order(uint64_t iova, uint64_t source)
-{
-	return iova == source ? 63 : iova_arith_trailing_zeros(iova ^ source);
-}
 
 /* The sizes of pages that could lie at iova, were there room. */
 static uint64_t sizes_at(uint64_t sizes, uint64_t iova)
@@ -23,29 +17,23 @@ static uint64_t at_most(uint64_t sizes, uint64_t length)
 	return sizes & (((uint64_t)2 << iova_arith_log2(length)) - 1);
 }
 
-struct iova_mapping iova_layout_next(const struct iova_dma_domain *domain, uint64_t iova, uint64_t length,
-				     unsigned order)
+struct domain_pages iova_layout_large(const struct iova_dma_domain *domain, uint64_t iova, uint64_t length,
+				      unsigned order)
 {
 	uint64_t sizes = domain->page_sizes & (((uint64_t)2 << order) - 1), larger, before;
-	struct iova_mapping m = { .struct_size = sizeof(m), .iova = iova };
+	unsigned log2 = iova_arith_log2(at_most(sizes_at(sizes, iova), length));
+	struct domain_pages pages = { (uint64_t)1 << log2, length >> log2 };
 
-	if (length < domain->larger) {
-		m.page_size = (uint64_t)1 << domain->page_shift;
-		m.page_count = length >> domain->page_shift;
-		return m;
-	}
-	m.page_size = (uint64_t)1 << iova_arith_log2(at_most(sizes_at(sizes, iova), length));
-	m.page_count = length >> iova_arith_log2(m.page_size);
-	larger = at_most(sizes, length) & ~((m.page_size << 1) - 1);
+	larger = at_most(sizes, length) & ~((pages.size << 1) - 1);
 	if (!larger)
-		return m;
+		return pages;
 	/* Up to where a larger one begins, if it fits there. It does not begin here: it would
 	 * have been taken. */
 	larger &= 0 - larger;
 	before = (0 - iova) & (larger - 1);
 	if (before <= length - larger)
-		m.page_count = before >> iova_arith_log2(m.page_size);
-	return m;
+		pages.count = before >> log2;
+	return pages;
 }
 
 uint64_t iova_layout_entries(const struct iova_dma_domain *domain, const struct domain_mapping *mapping)
@@ -55,11 +43,11 @@ uint64_t iova_layout_entries(const struct iova_dma_domain *domain, const struct 
 	if (domain->caps_flags & IOVA_CAPS_WHOLE)
 		return 1;
 	for (uint64_t at = 0; at < mapping->length;) {
-		struct iova_mapping m =
+		struct domain_pages pages =
 			iova_layout_next(domain, mapping->start + at, mapping->length - at, mapping->order);
 
-		entries += m.page_count;
-		at += m.page_count * m.page_size;
+		entries += pages.count;
+		at += pages.count * pages.size;
 	}
 	return entries;
 }

@@ -30,19 +30,22 @@ static int parts_make(struct iova_dma_domain *domain, const struct domain_reques
 		      struct domain_mapping *mapping)
 {
 	uint32_t flags = request->flags ? IOVA_MEMORY_ATOMIC : 0;
-	struct domain_mapping part;
+	struct domain_mapping part = { .start = start };
 
-	part.start = start;
-	part.length = 0;
+	mapping->word = iova_record_make(domain, start, flags);
+	if (!mapping->word)
+		return IOVA_ERR_NOMEM;
 	for (size_t i = 0; i < request->count;) {
 		part_next(domain, request, &i, &part);
-		part.word = iova_record_make(domain, part.start, flags);
+		if (part.start == start) {
+			part.word = mapping->word;
+			*mapping = part;
+			continue;
+		}
+		part.word = iova_record_make_near(domain, mapping, part.start, flags);
 		if (!part.word)
 			return IOVA_ERR_NOMEM;
-		if (part.start == start)
-			*mapping = part;
-		else
-			iova_record_part_set(domain, &part);
+		iova_record_part_set(domain, &part);
 	}
 	mapping->offset = request->offset;
 	mapping->pad = request->pad;
@@ -160,6 +163,29 @@ static int map(struct iova_dma_domain *domain, const struct domain_request *requ
 	return 0;
 }
 
+/* iova_request_measure of one segment, which may be nothing. */
+static inline int measure_one(const struct iova_dma_domain *domain, struct domain_request *request, uint64_t source,
+			      uint64_t bytes)
+{
+	const uint64_t within = domain->granule - 1;
+
+	request->limit = UINT64_MAX;
+	request->prefer_limit = 0;
+	if (request->device && iova_request_device(request))
+		return IOVA_ERR_INVAL;
+	if (!bytes || !iova_request_allowed(request))
+		return IOVA_ERR_INVAL;
+	if (bytes - 1 > UINT64_MAX - source || bytes > UINT64_MAX - 2 * within)
+		return IOVA_ERR_OVERFLOW;
+	request->offset = source & within;
+	request->length = (request->offset + bytes + within) & ~within;
+	request->pad = request->length - request->offset - bytes;
+	request->slide = source - request->offset;
+	request->sizes =
+		request->length < domain->larger ? 0 : iova_request_sizes(domain, request->slide, request->length);
+	return 0;
+}
+
 int iova_dma_map(struct iova_dma_domain *domain, struct iova_device *device, uint64_t source, uint64_t length,
 		 uint32_t prot, uint64_t *iova)
 {
@@ -174,7 +200,7 @@ int iova_dma_map(struct iova_dma_domain *domain, struct iova_device *device, uin
 	request.at = NULL;
 	request.prot = prot;
 	request.flags = domain->atomic ? IOVA_MAP_ATOMIC : 0;
-	error = iova_request_one(domain, &request);
+	error = measure_one(domain, &request, source, length);
 	return error ? error : map_one(domain, &request, iova);
 }
 

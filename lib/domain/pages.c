@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /* What the backend is told to map and unmap, what that leaves to be invalidated, and the
  * budget of entries. A backend that did less than it says has failed. */
-#include "arith.h"
 #include "domain_internal.h"
-
-void iova_gather_clear(struct iova_gather *gather)
-{
-	*gather = (struct iova_gather){ .struct_size = sizeof(*gather), .extent = { 1, 0 } };
-}
+#include "space_internal.h"
 
 static bool is_empty(const struct iova_gather *gather)
 {
@@ -37,14 +32,9 @@ void iova_gather_whole(const struct iova_dma_domain *domain, const struct domain
 
 void iova_domain_gather(struct iova_dma_domain *domain, const struct iova_gather *gather)
 {
-	iova_port_lock_acquire(&domain->lock);
+	iova_quarantine_lock(domain->quarantine);
 	iova_gather_add(&domain->gather, gather);
-	iova_port_lock_release(&domain->lock);
-}
-
-int iova_domain_invalidate(struct iova_dma_domain *domain, const struct iova_gather *gather)
-{
-	return is_empty(gather) ? 0 : iova_backend_error(domain->backend->ops->sync(domain->backend, gather));
+	iova_quarantine_unlock(domain->quarantine);
 }
 
 /* To whole pages of m, of which there are no more than m has. */
@@ -60,28 +50,28 @@ static uint64_t bytes_done(const struct iova_mapping *m, uint64_t bytes, bool up
 int iova_domain_map_pages(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t source,
 			  uint32_t prot, uint64_t *done)
 {
-	int error = 0;
+	uint64_t at = 0, bytes;
+	int error;
 
-	for (*done = 0; *done < part->length && !error;) {
-		struct iova_mapping m =
-			iova_layout_next(domain, part->start + *done, part->length - *done, part->order);
-		uint64_t bytes = 0;
+	do {
+		struct domain_pages pages = iova_layout_next(domain, part->start + at, part->length - at, part->order);
+		const struct iova_mapping m = { sizeof(m), part->start + at, source + at, pages.size, pages.count,
+						prot,	   part->flags };
 
-		m.source = source + *done;
-		m.prot = prot;
-		m.flags = part->flags;
+		bytes = 0;
 		error = iova_backend_error(domain->backend->ops->map(domain->backend, &m, &bytes));
-		if (!error && bytes != m.page_count * m.page_size)
+		if (!error && bytes != pages.count * pages.size)
 			error = IOVA_ERR_IO;
-		*done += bytes_done(&m, bytes, true);
-	}
+		at += bytes_done(&m, bytes, true);
+	} while (!error && at < part->length);
+	*done = at;
 	return error;
 }
 
 /* The pages at the start of m; what is not there is passed over where again, page by page, or
  * as the one entry that it is. */
-static int unmap_some(struct iova_dma_domain *domain, const struct iova_mapping *m, bool again,
-		      struct iova_gather *gather, uint64_t *done)
+static inline int unmap_some(struct iova_dma_domain *domain, const struct iova_mapping *m, bool again,
+			     struct iova_gather *gather, uint64_t *done)
 {
 	uint64_t bytes = 0;
 	int error = iova_backend_error(domain->backend->ops->unmap(domain->backend, m, gather, &bytes));
@@ -94,40 +84,38 @@ static int unmap_some(struct iova_dma_domain *domain, const struct iova_mapping 
 	return !error && *done < m->page_count * m->page_size ? IOVA_ERR_IO : error;
 }
 
-/* A part's bytes [*gone, to). */
-static int unmap_part(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t *gone, uint64_t to,
-		      bool again, struct iova_gather *gather)
+int iova_domain_unmap_part(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t *gone,
+			   uint64_t to, bool again, struct iova_gather *gather)
 {
+	uint64_t at = *gone, done;
 	int error = 0;
 
-	while (*gone < to && !error) {
-		struct iova_mapping m =
-			iova_layout_next(domain, part->start + *gone, part->length - *gone, part->order);
-		uint64_t most = ((to - *gone - 1) >> iova_arith_log2(m.page_size)) + 1, done;
+	while (at < to && !error) {
+		struct domain_pages pages = iova_layout_next(domain, part->start + at, part->length - at, part->order);
+		struct iova_mapping m = { sizeof(m), part->start + at, 0, pages.size, pages.count, 0, part->flags };
 
-		m.page_count = m.page_count < most ? m.page_count : most;
-		m.flags = part->flags;
+		if (pages.count * pages.size > to - at)
+			m.page_count = ((to - at - 1) >> iova_arith_log2(pages.size)) + 1;
 		error = unmap_some(domain, &m, again, gather, &done);
-		*gone += done;
+		at += done;
 	}
+	*gone = at;
 	return error;
 }
 
-int iova_domain_unmap_parts(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t *gone,
-			    uint64_t to, bool again, struct iova_gather *gather)
+int iova_domain_unmap_list(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t *gone,
+			   uint64_t to, bool again, struct iova_gather *gather)
 {
-	struct domain_mapping part;
+	struct domain_mapping part = *mapping;
 	int error = 0;
 
-	if (!mapping->more)
-		return unmap_part(domain, mapping, gone, to, again, gather);
-	part = *mapping;
 	do {
 		uint64_t before = part.start - mapping->start, within = *gone - before, end = to - before;
 
 		if (*gone >= to || within >= part.length)
 			continue;
-		error = unmap_part(domain, &part, &within, end < part.length ? end : part.length, again, gather);
+		error = iova_domain_unmap_part(domain, &part, &within, end < part.length ? end : part.length, again,
+					       gather);
 		*gone = before + within;
 	} while (!error && iova_record_next(domain, &part));
 	return error;
@@ -144,14 +132,10 @@ static uint64_t entries_of(const struct iova_dma_domain *domain, const struct do
 	return entries;
 }
 
-int iova_budget_take(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+int iova_budget_charge(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	uint64_t entries, was;
+	uint64_t entries = entries_of(domain, mapping), was = iova_port_word_get(&domain->entries);
 
-	if (!domain->max_mappings)
-		return 0;
-	entries = entries_of(domain, mapping);
-	was = iova_port_word_get(&domain->entries);
 	do
 		if (entries > domain->max_mappings - was)
 			return IOVA_ERR_QUOTA;
@@ -159,14 +143,10 @@ int iova_budget_take(struct iova_dma_domain *domain, const struct domain_mapping
 	return 0;
 }
 
-void iova_budget_give(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+void iova_budget_refund(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	uint64_t entries, was;
+	uint64_t entries = entries_of(domain, mapping), was = iova_port_word_get(&domain->entries);
 
-	if (!domain->max_mappings)
-		return;
-	entries = entries_of(domain, mapping);
-	was = iova_port_word_get(&domain->entries);
 	while (!iova_port_word_change(&domain->entries, &was, was - entries))
 		;
 }

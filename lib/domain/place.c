@@ -137,30 +137,17 @@ static int take_at(struct iova_dma_domain *domain, const struct domain_request *
 	return error == IOVA_ERR_NOSPC ? IOVA_ERR_ADDRINUSE : error;
 }
 
-static bool is_plain(const struct iova_dma_domain *domain, const struct domain_request *request)
+int iova_domain_choose(struct iova_dma_domain *domain, const struct domain_request *request, bool settles,
+		       uint64_t *start)
 {
-	return !request->constraints && !request->sizes && !request->prefer_limit && !domain->ranges &&
-	       (!request->device || !request->device->boundary);
-}
-
-/* settles: what is not where it would be best is good enough. */
-static int place(struct iova_dma_domain *domain, const struct domain_request *request, bool settles, uint64_t *start)
-{
-	if (request->at)
-		return take_at(domain, request, start);
-	if (is_plain(domain, request))
-		return iova_alloc(domain->space, request->length, 0, request->limit, start);
-	return take_chosen(domain, request, settles, start);
+	return request->at ? take_at(domain, request, start) : take_chosen(domain, request, settles, start);
 }
 
 /* What waits may be all that is in the way. */
-int iova_domain_place(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t *start)
+int iova_domain_place_again(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t *start)
 {
-	bool atomic = request->flags & IOVA_MAP_ATOMIC;
-	int error = place(domain, request, atomic, start);
-
-	if (error != IOVA_ERR_AGAIN || atomic)
-		return error;
+	if (request->flags & IOVA_MAP_ATOMIC)
+		return IOVA_ERR_AGAIN;
 	iova_quarantine_flush(domain->quarantine); /* where it fails, what is left is tried */
-	return place(domain, request, true, start);
+	return iova_domain_try(domain, request, true, start);
 }

@@ -39,7 +39,22 @@ static uint64_t word_for(const struct iova_dma_domain *domain, const struct doma
 
 uint64_t *iova_record_make(struct iova_dma_domain *domain, uint64_t start, uint32_t flags)
 {
-	return iova_wordmap_make(&domain->records, number_of(domain, start), flags);
+	uint64_t *word = word_of(domain, start);
+
+	return word ? word : iova_wordmap_make(&domain->records, number_of(domain, start), flags);
+}
+
+static uint64_t *word_near(const struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t start)
+{
+	return iova_wordmap_near(part->word, number_of(domain, part->start), number_of(domain, start));
+}
+
+uint64_t *iova_record_make_near(struct iova_dma_domain *domain, const struct domain_mapping *part, uint64_t start,
+				uint32_t flags)
+{
+	uint64_t *word = word_near(domain, part, start);
+
+	return word ? word : iova_record_make(domain, start, flags);
 }
 
 void iova_record_part_set(const struct iova_dma_domain *domain, const struct domain_mapping *part)
@@ -62,8 +77,8 @@ void iova_record_break(struct iova_dma_domain *domain, const struct domain_mappi
 }
 
 /* What a first word says of its part. CLAIMED has no MORE. */
-static void part_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
-		      struct domain_mapping *part)
+static inline void part_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
+			     struct domain_mapping *part)
 {
 	part->start = start;
 	part->length = is >> GRANULES_LOG << domain->shift;
@@ -79,14 +94,15 @@ bool iova_record_next(const struct iova_dma_domain *domain, struct domain_mappin
 
 	if (!part->more)
 		return false;
-	word = word_of(domain, start);
+	word = word_near(domain, part, start);
+	word = word ? word : word_of(domain, start);
 	part_read(domain, word, iova_port_word_acquire(word), start, part);
 	return true;
 }
 
 /* The same of a mapping, with the length of all its parts. */
-static void mapping_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
-			 struct domain_mapping *mapping)
+static inline void mapping_read(const struct iova_dma_domain *domain, uint64_t *word, uint64_t is, uint64_t start,
+				struct domain_mapping *mapping)
 {
 	part_read(domain, word, is, start, mapping);
 	mapping->total = mapping->length;
@@ -99,7 +115,7 @@ static void mapping_read(const struct iova_dma_domain *domain, uint64_t *word, u
 }
 
 /* Of a mapping that is LIVE. */
-static void rest_read(struct domain_mapping *mapping)
+static inline void rest_read(struct domain_mapping *mapping)
 {
 	uint64_t rest = iova_port_word_get(&mapping->word[1]);
 

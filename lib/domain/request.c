@@ -5,8 +5,6 @@
 
 #include <iova/error.h>
 
-#define PROT_ALL (IOVA_READ | IOVA_WRITE | IOVA_NOEXEC | IOVA_MMIO | IOVA_CACHE | IOVA_PRIV)
-
 static uint64_t limit_of(const struct iova_device *device)
 {
 	uint64_t mask = device->dma_mask ? device->dma_mask : UINT64_MAX;
@@ -15,19 +13,14 @@ static uint64_t limit_of(const struct iova_device *device)
 	return mask < bus ? mask : bus;
 }
 
-static int device_read(struct domain_request *request)
+int iova_request_device(struct domain_request *request)
 {
 	const struct iova_device *device = request->device;
 
-	request->limit = UINT64_MAX;
-	request->prefer_limit = 0;
-	if (!device)
-		return 0;
 	if (device->struct_size < IOVA_DEVICE_FIRST || device->boundary & (device->boundary - 1))
 		return IOVA_ERR_INVAL;
 	request->limit = limit_of(device);
-	if (device->struct_size >= sizeof(*device))
-		request->prefer_limit = device->prefer_limit;
+	request->prefer_limit = device->struct_size >= sizeof(*device) ? device->prefer_limit : 0;
 	return 0;
 }
 
@@ -60,8 +53,7 @@ struct iova_dma_segment iova_request_segment(const struct domain_request *reques
 	return all;
 }
 
-/* The pages above the granule that lie whole in [source, source + length). */
-static uint64_t sizes_in(const struct iova_dma_domain *domain, uint64_t source, uint64_t length)
+uint64_t iova_request_sizes(const struct iova_dma_domain *domain, uint64_t source, uint64_t length)
 {
 	uint64_t sizes = domain->page_sizes & ~((domain->granule << 1) - 1), fit = 0;
 
@@ -91,36 +83,10 @@ static int segments_fit(const struct iova_dma_domain *domain, struct domain_requ
 		if (length > longest) {
 			longest = length;
 			request->slide = source - place;
-			request->sizes = length < domain->larger ? 0 : sizes_in(domain, source, length);
+			request->sizes = length < domain->larger ? 0 : iova_request_sizes(domain, source, length);
 		}
 		place += length;
 	}
-	return 0;
-}
-
-static int rights_check(const struct domain_request *request)
-{
-	return request->prot & ~PROT_ALL || !(request->prot & (IOVA_READ | IOVA_WRITE)) ||
-			       request->flags & ~IOVA_MAP_ATOMIC
-		       ? IOVA_ERR_INVAL
-		       : 0;
-}
-
-int iova_request_one(const struct iova_dma_domain *domain, struct domain_request *request)
-{
-	const uint64_t within = domain->granule - 1, source = request->segments->source,
-		       bytes = request->segments->length;
-	int error = device_read(request);
-
-	if (error || !bytes || rights_check(request))
-		return IOVA_ERR_INVAL;
-	if (bytes - 1 > UINT64_MAX - source || bytes > UINT64_MAX - 2 * within)
-		return IOVA_ERR_OVERFLOW;
-	request->offset = source & within;
-	request->length = (request->offset + bytes + within) & ~within;
-	request->pad = request->length - request->offset - bytes;
-	request->slide = source - request->offset;
-	request->sizes = request->length < domain->larger ? 0 : sizes_in(domain, request->slide, request->length);
 	return 0;
 }
 
@@ -128,9 +94,13 @@ int iova_request_measure(const struct iova_dma_domain *domain, struct domain_req
 {
 	const uint64_t within = domain->granule - 1;
 	uint64_t bytes;
-	int error = device_read(request);
+	int error = 0;
 
-	if (rights_check(request) || !request->count || !request->segments)
+	request->limit = UINT64_MAX;
+	request->prefer_limit = 0;
+	if (request->device)
+		error = iova_request_device(request);
+	if (!iova_request_allowed(request) || !request->count || !request->segments)
 		error = IOVA_ERR_INVAL;
 	if (!error)
 		error = segments_sum(request, &bytes);

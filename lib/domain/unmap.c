@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /* The way back: pages, records, invalidation, and the address last. */
 #include "domain_internal.h"
+#include "space_internal.h"
 
 #include <iova/error.h>
 
@@ -8,8 +9,8 @@
 
 /* All pages of a mapping that is the caller's, and its record. What is left where it fails
  * is broken. begun: there is room for it in the quarantine. */
-static int drop(struct iova_dma_domain *domain, const struct domain_mapping *mapping, struct iova_gather *gather,
-		bool begun)
+static inline int drop(struct iova_dma_domain *domain, const struct domain_mapping *mapping, struct iova_gather *gather,
+		       bool begun)
 {
 	uint64_t gone = 0;
 	int error = iova_domain_unmap_parts(domain, mapping, &gone, mapping->total, false, gather);
@@ -21,6 +22,15 @@ static int drop(struct iova_dma_domain *domain, const struct domain_mapping *map
 		iova_record_clear(domain, mapping);
 	}
 	return error;
+}
+
+/* A range of which all is unmapped. error: of its invalidation. */
+static void settle(struct iova_dma_domain *domain, uint64_t start, uint64_t length, int error)
+{
+	if (error)
+		iova_domain_keep(domain, start, length);
+	else
+		iova_domain_range_free(domain, start, length);
 }
 
 /* What was dropped and waits for one invalidation. */
@@ -56,37 +66,55 @@ static int batch_end(struct iova_dma_domain *domain, struct batch *batch)
 	if (error)
 		iova_domain_gather(domain, &batch->gather);
 	for (unsigned i = 0; i < batch->count; i++)
-		if (error)
-			iova_domain_keep(domain, batch->range[i].start, batch->range[i].length);
-		else
-			iova_domain_range_free(domain, batch->range[i].start, batch->range[i].length);
+		settle(domain, batch->range[i].start, batch->range[i].length, error);
 	return error;
 }
 
 static int unmap_strict(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	struct batch batch; /* of one */
+	struct iova_gather gather;
 	int error, late;
 
-	batch_begin(&batch);
-	error = batch_drop(domain, &batch, mapping);
-	late = batch_end(domain, &batch);
+	iova_gather_clear(&gather);
+	error = drop(domain, mapping, &gather, false);
+	late = iova_domain_invalidate(domain, &gather);
+	if (late)
+		iova_domain_gather(domain, &gather);
+	if (!error)
+		settle(domain, mapping->start, mapping->total, late);
 	return error ? error : late;
+}
+
+struct gathered {
+	struct iova_dma_domain *domain;
+	struct iova_gather gather;
+};
+
+/* Under the quarantine's lock. */
+static void gathered_add(void *ctx)
+{
+	struct gathered *gathered = ctx;
+
+	iova_gather_add(&gathered->domain->gather, &gathered->gather);
 }
 
 /* Room in the quarantine comes first: behind the unmap nothing may fail. What a sync that
  * runs by now has missed is gathered before the put. */
 static int unmap_deferred(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
-	struct iova_gather gather;
+	struct gathered gathered;
 	int error;
 
 	if (iova_quarantine_begin(domain->quarantine))
 		return unmap_strict(domain, mapping);
-	iova_gather_clear(&gather);
-	error = drop(domain, mapping, &gather, true);
-	iova_domain_gather(domain, &gather);
-	return error ? error : iova_quarantine_put(domain->quarantine, mapping->start, mapping->total);
+	gathered.domain = domain;
+	iova_gather_clear(&gathered.gather);
+	error = drop(domain, mapping, &gathered.gather, true);
+	if (!error)
+		return iova_quarantine_put_with(domain->quarantine, mapping->start, mapping->total, gathered_add,
+						&gathered);
+	iova_domain_gather(domain, &gathered.gather);
+	return error;
 }
 
 static bool is_deferred(const struct iova_dma_domain *domain)

@@ -5,25 +5,18 @@
 
 #define FANOUT (1u << IOVA_WORDMAP_LOG2)
 
-struct block {
-	union {
-		uint64_t word[FANOUT];
-		void *below[FANOUT];
-	} of;
-};
-
-static void *block_make(struct iova_wordmap *map, uint32_t flags)
+static struct iova_wordmap_block *block_make(struct iova_wordmap *map, uint32_t flags)
 {
-	struct block *block = map->memory.alloc(map->memory.ctx, sizeof(*block), sizeof(uint64_t), flags);
+	struct iova_wordmap_block *block = map->memory.alloc(map->memory.ctx, sizeof(*block), sizeof(uint64_t), flags);
 
 	if (block)
 		memset(block, 0, sizeof(*block));
 	return block;
 }
 
-static void block_free(struct iova_wordmap *map, void *block)
+static void block_free(struct iova_wordmap *map, struct iova_wordmap_block *block)
 {
-	map->memory.free(map->memory.ctx, block, sizeof(struct block));
+	map->memory.free(map->memory.ctx, block, sizeof(struct iova_wordmap_block));
 }
 
 int iova_wordmap_init(struct iova_wordmap *map, uint64_t last, const struct iova_memory *memory)
@@ -36,7 +29,7 @@ int iova_wordmap_init(struct iova_wordmap *map, uint64_t last, const struct iova
 }
 
 /* Recursion goes no deeper than the levels. */
-static void tree_free(struct iova_wordmap *map, struct block *block, unsigned level)
+static void tree_free(struct iova_wordmap *map, struct iova_wordmap_block *block, unsigned level)
 {
 	for (unsigned i = 0; level && i < FANOUT; i++)
 		if (block->of.below[i])
@@ -51,26 +44,17 @@ void iova_wordmap_destroy(struct iova_wordmap *map)
 
 static unsigned slot_of(uint64_t number, unsigned level)
 {
-	return (unsigned)(number >> level * IOVA_WORDMAP_LOG2) % FANOUT;
+	return iova_wordmap_slot(number >> level * IOVA_WORDMAP_LOG2);
 }
 
-uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number)
-{
-	struct block *block = map->root;
-
-	for (unsigned level = map->levels; level && block; level--)
-		block = __atomic_load_n(&block->of.below[slot_of(number, level)], __ATOMIC_ACQUIRE);
-	return block ? &block->of.word[slot_of(number, 0)] : NULL;
-}
-
-static struct block *load(const struct block *block, unsigned slot)
+static struct iova_wordmap_block *load(const struct iova_wordmap_block *block, unsigned slot)
 {
 	return __atomic_load_n(&block->of.below[slot], __ATOMIC_ACQUIRE);
 }
 
 /* Recursion goes no deeper than the levels. The slots behind the last number are empty, so
  * it is no matter that *number wraps there. */
-static uint64_t *above(struct block *block, unsigned level, uint64_t *number)
+static uint64_t *above(struct iova_wordmap_block *block, unsigned level, uint64_t *number)
 {
 	const unsigned shift = level * IOVA_WORDMAP_LOG2;
 	uint64_t first = *number >> shift;
@@ -78,7 +62,7 @@ static uint64_t *above(struct block *block, unsigned level, uint64_t *number)
 	if (!level)
 		return &block->of.word[slot_of(*number, 0)];
 	for (unsigned slot = slot_of(*number, level); slot < FANOUT; slot++) {
-		struct block *next = load(block, slot);
+		struct iova_wordmap_block *next = load(block, slot);
 		uint64_t *word = next ? above(next, level - 1, number) : NULL;
 
 		if (word)
@@ -88,7 +72,7 @@ static uint64_t *above(struct block *block, unsigned level, uint64_t *number)
 	return NULL;
 }
 
-static uint64_t *below(struct block *block, unsigned level, uint64_t *number)
+static uint64_t *below(struct iova_wordmap_block *block, unsigned level, uint64_t *number)
 {
 	const unsigned shift = level * IOVA_WORDMAP_LOG2;
 	uint64_t first = *number >> shift;
@@ -96,7 +80,7 @@ static uint64_t *below(struct block *block, unsigned level, uint64_t *number)
 	if (!level)
 		return &block->of.word[slot_of(*number, 0)];
 	for (unsigned slot = slot_of(*number, level) + 1; slot-- > 0; first--) {
-		struct block *next = load(block, slot);
+		struct iova_wordmap_block *next = load(block, slot);
 		uint64_t *word = next ? below(next, level - 1, number) : NULL;
 
 		if (word)
@@ -118,10 +102,10 @@ uint64_t *iova_wordmap_below(const struct iova_wordmap *map, uint64_t *number)
 
 uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t flags)
 {
-	struct block *block = map->root;
+	struct iova_wordmap_block *block = map->root;
 
 	for (unsigned level = map->levels; level && block; level--) {
-		void **link = &block->of.below[slot_of(number, level)], *below = NULL, *made;
+		struct iova_wordmap_block **link = &block->of.below[slot_of(number, level)], *below = NULL, *made;
 
 		block = __atomic_load_n(link, __ATOMIC_ACQUIRE);
 		if (block)

@@ -14,18 +14,46 @@
 
 #define IOVA_WORDMAP_LOG2 9u
 
+struct iova_wordmap_block {
+	union {
+		uint64_t word[1u << IOVA_WORDMAP_LOG2];
+		struct iova_wordmap_block *below[1u << IOVA_WORDMAP_LOG2];
+	} of;
+};
+
 struct iova_wordmap {
-	void *root;		   /* a block of words where levels is 0 */
-	unsigned levels;	   /* constant: of blocks that lead to blocks */
-	struct iova_memory memory; /* constant: where blocks come from */
+	struct iova_wordmap_block *root; /* of words where levels is 0 */
+	unsigned levels;		 /* constant: of blocks that lead to blocks */
+	struct iova_memory memory;	 /* constant: where blocks come from */
 };
 
 /* Numbers are at most last. NOMEM. */
 int iova_wordmap_init(struct iova_wordmap *map, uint64_t last, const struct iova_memory *memory);
 void iova_wordmap_destroy(struct iova_wordmap *map);
 
+static inline unsigned iova_wordmap_slot(uint64_t number)
+{
+	return (unsigned)number & ((1u << IOVA_WORDMAP_LOG2) - 1);
+}
+
 /* The word of a number; NULL where no word of its block was ever made. */
-uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number);
+static inline uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number)
+{
+	struct iova_wordmap_block *block = map->root;
+
+	for (unsigned shift = map->levels * IOVA_WORDMAP_LOG2; shift; shift -= IOVA_WORDMAP_LOG2) {
+		block = __atomic_load_n(&block->of.below[iova_wordmap_slot(number >> shift)], __ATOMIC_ACQUIRE);
+		if (!block)
+			return NULL;
+	}
+	return &block->of.word[iova_wordmap_slot(number)];
+}
+
+/* The word of a number, by that of another one; NULL where they are not of one block. */
+static inline uint64_t *iova_wordmap_near(uint64_t *word, uint64_t from, uint64_t number)
+{
+	return (from ^ number) >> IOVA_WORDMAP_LOG2 ? NULL : word - iova_wordmap_slot(from) + iova_wordmap_slot(number);
+}
 
 /* The word of the least number at or above *number, or of the greatest at or below it, whose
  * block was made; *number becomes that number. NULL where there is none. What leads to no

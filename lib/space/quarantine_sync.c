@@ -267,6 +267,12 @@ static int put_broken(struct iova_space *space, struct iova_span span)
 
 int iova_quarantine_put(struct iova_quarantine *q, uint64_t iova, uint64_t length)
 {
+	return iova_quarantine_put_with(q, iova, length, NULL, NULL);
+}
+
+int iova_quarantine_put_with(struct iova_quarantine *q, uint64_t iova, uint64_t length, iova_quarantine_with_fn with,
+			     void *ctx)
+{
 	struct iova_space *space = q->space;
 	struct iova_span span;
 	bool whole;
@@ -277,6 +283,8 @@ int iova_quarantine_put(struct iova_quarantine *q, uint64_t iova, uint64_t lengt
 	if (error)
 		return error;
 	put_lock(q);
+	if (with)
+		with(ctx);
 	error = put_check(q);
 	if (!error) {
 		put_time(q);

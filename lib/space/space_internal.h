@@ -115,8 +115,8 @@ struct iova_space {
 	uint64_t allocs, frees, failures;      /* without what the caches served */
 	uint64_t cache_hits;		       /* of batches that had other ranges too; counted in allocs */
 	uint64_t cache_misses;
-	struct iova_space_wish wish;	       /* the last one that was put off */
-	uint32_t put_off;		       /* how many since one was fulfilled; read without the lock as a hint */
+	struct iova_space_wish wish;	   /* the last one that was put off */
+	uint32_t put_off;		   /* how many since one was fulfilled; read without the lock as a hint */
 	struct iova_cache_lane *returning; /* behind it in the list of lanes are those with ranges on their way back */
 	uint64_t metadata_bytes;
 	uint64_t random;
@@ -400,6 +400,10 @@ bool iova_open_at(struct iova_space *space, struct iova_span span);
 void iova_quarantine_init(struct iova_space *space);
 void iova_quarantine_lock(struct iova_quarantine *q);
 void iova_quarantine_unlock(struct iova_quarantine *q);
+/* iova_quarantine_put; with is called first, under the lock. */
+typedef void (*iova_quarantine_with_fn)(void *ctx);
+int iova_quarantine_put_with(struct iova_quarantine *q, uint64_t iova, uint64_t length, iova_quarantine_with_fn with,
+			     void *ctx);
 
 /* Gives back all that is covered. No lock is held. */
 void iova_quarantine_release(struct iova_quarantine *q);
