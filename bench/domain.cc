@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 #include "domain.h"
 #include "domain_parts.h"
+#include "race.h"
 
 #include <iova/backends/soft.h>
 
@@ -192,11 +193,11 @@ Cycle cycle_of(const Load &load)
 	return cycle;
 }
 
-class SpaceWorkload : public Workload
+class PairWorkload : public SpaceWorkload
 {
       public:
-	SpaceWorkload(const Options &options, const Load &load, bool deferred)
-	    : space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), cycle(cycle_of(load))
+	PairWorkload(const Options &options, const Load &load, bool deferred)
+	    : SpaceWorkload(options, 0), cycle(cycle_of(load))
 	{
 		iova_quarantine_config config = {};
 
@@ -216,17 +217,8 @@ class SpaceWorkload : public Workload
 		else
 			cycle_run(cycle, direct, pairs);
 	}
-	Shape shape() override
-	{
-		return shape_of(space.get(), {});
-	}
-	void verify(const std::string &name) override
-	{
-		space_verify(space.get(), name);
-	}
 
       private:
-	Space space;
 	iova_quarantine *quarantine = nullptr;
 	Cycle cycle;
 };
@@ -321,7 +313,7 @@ void list_mode(const Load &load, bool deferred, std::vector<WorkloadEntry> &list
 	};
 
 	add(names_of(load, backend_kinds[0], deferred).space,
-	    [=](const Options &options) { return std::make_unique<SpaceWorkload>(options, load, deferred); });
+	    [=](const Options &options) { return std::make_unique<PairWorkload>(options, load, deferred); });
 	for (const BackendKind &kind : backend_kinds) {
 		Names names = names_of(load, kind, deferred);
 
@@ -423,10 +415,38 @@ void measure_leaves(uint64_t page, const char *name, Report &report)
 				{ static_cast<double>(leaves) } });
 }
 
+/* Two threads that map and unmap pages through one domain, over what each does alone. */
+void measure_sharing(const Options &options, Report &report)
+{
+	Backend backend = null_backend_create();
+	Domain domain = domain_create(options, backend.get(), 0);
+	MapPair pair{ domain.get() };
+	Race race(options, 2);
+	Series per_one;
+
+	auto together = [&](size_t first, size_t count) {
+		return race.together(first, count, 1, [&](size_t) -> MapPair & { return pair; });
+	};
+
+	race.calibrate(pair);
+	for (int round = 0; round < options.rounds; round++) {
+		Series turn;
+
+		for (int i = 0; i < (options.quick ? 1 : race_turns); i++) {
+			double alone = mean({ together(0, 1), together(1, 1) }, 2);
+
+			turn.push_back(together(0, 2) / alone);
+		}
+		per_one.push_back(median(turn));
+	}
+	report.rows.push_back({ "D/4K null domain strict, 2 threads over 1", unit_throughput, per_one });
+}
+
 } /* namespace */
 
-void measure_domain(Report &report)
+void measure_domain(const Options &options, Report &report)
 {
+	measure_sharing(options, report);
 	measure_invalidations(report);
 	measure_leaves(granule, "4 KiB", report);
 	measure_leaves(16 * granule, "64 KiB", report);

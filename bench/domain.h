@@ -16,7 +16,8 @@ void domain_list(const Options &options, std::vector<WorkloadEntry> &list);
  * L, one for each round. */
 void domain_report(const Times &times, const Series &null, const Series &locked, Report &report);
 
-/* What a domain has its backend do: invalidations, and pages. */
-void measure_domain(Report &report);
+/* What two threads get out of one domain, and what it has its backend do: invalidations, and
+ * pages. */
+void measure_domain(const Options &options, Report &report);
 
 #endif

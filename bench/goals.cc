@@ -60,7 +60,6 @@ const Goal goals[] = {
 	{ Setup::Cached, "W5/2", 1.90, 1.97 },
 	{ Setup::Cached, "W5x/2 / W1 of one", 0.5, 0.8 },
 	{ Setup::Cached, "W7u max", 60, 25 },
-	{ Setup::Cached, "W7a max", 60, 25 },
 	{ Setup::Cached, "W8 last tenth / first", 0.95, 0.99 },
 	{ Setup::Cached, "D/4K null domain strict adds", 2, 2 },
 	{ Setup::Cached, "D/4K null domain deferred adds", 2, 2 },

@@ -4,7 +4,6 @@
 #include "workloads.h"
 
 #include <algorithm>
-#include <malloc.h>
 
 namespace
 {
@@ -24,14 +23,43 @@ double clock_cost()
 
 constexpr int replays = 5;
 constexpr size_t live_ranges = 100000;
+constexpr size_t pool_bytes = size_t{ 64 } << 20;
 
-/* malloc keeps what the first replay had from the kernel: a page that is touched for the
- * first time is a disturbance too. */
-void keep_memory()
+/* Memory that has been touched and is handed out in one order: a page that is touched for
+ * the first time, and what malloc keeps of the workloads before, are disturbances too.
+ * Nothing goes back before the space ends. */
+class Pool
 {
-	mallopt(M_MMAP_THRESHOLD, 1 << 30);
-	mallopt(M_TRIM_THRESHOLD, 1 << 30);
-}
+      public:
+	Pool() : bytes(pool_bytes, 1)
+	{
+	}
+	void begin()
+	{
+		used = 0;
+	}
+	iova_memory hooks = { sizeof(iova_memory), alloc, free, this };
+
+      private:
+	std::vector<unsigned char> bytes;
+	size_t used = 0;
+
+	static void *alloc(void *ctx, size_t bytes, size_t align, uint32_t)
+	{
+		Pool *pool = static_cast<Pool *>(ctx);
+		uintptr_t base = reinterpret_cast<uintptr_t>(pool->bytes.data());
+		uintptr_t start = (base + pool->used + align - 1) & ~(uintptr_t{ align } - 1);
+
+		if (start + bytes > base + pool->bytes.size())
+			return nullptr;
+		pool->used = start + bytes - base;
+		return reinterpret_cast<void *>(start);
+	}
+
+	static void free(void *, void *, size_t)
+	{
+	}
+};
 
 /* The same sequence in a new space each time, so that what disturbs one
  * operation once (an interrupt, another process) is gone from its minimum. */
@@ -40,9 +68,11 @@ Series least_latencies(const Options &options, bool aligned, size_t operations)
 	Series least(operations, 1e18);
 	double cost = clock_cost();
 
-	keep_memory();
+	Pool pool;
 	for (int replay = 0; replay < replays; replay++) {
-		Space space = space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr);
+		pool.begin();
+
+		Space space = space_create(options, IOVA_PLACE_DEFAULT, 0, &pool.hooks);
 		Exchange exchange(space.get(), live_ranges, longest_pages, aligned, 7);
 
 		exchange.age(live_ranges);

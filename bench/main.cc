@@ -310,7 +310,7 @@ void measure_others(const Options &options, double locked_ns, Report &report)
 	if (options.wanted("W8"))
 		measure_soak(options, report);
 	if (options.cached() && options.wanted("D"))
-		measure_domain(report);
+		measure_domain(options, report);
 	if (options.cached() && options.wanted("instructions"))
 		measure_instructions(options, report);
 }

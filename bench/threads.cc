@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
-/*
- * W5 and W5x: what more threads than one get out of one space.
- *
- * All is measured in slices of about a millisecond, by the clock on the wall,
- * because waiting for another CPU is part of it. A slice in which another
- * process took a CPU away is measured again.
- */
-#include "team.h"
-#include "workloads.h"
+/* W5 and W5x: what more threads than one get out of one space. */
+#include "race.h"
 #include "yardsticks.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <sched.h>
 
 namespace
 {
-
-constexpr size_t chunk_pairs = 256; /* between two looks at whether the others are done; whole batches of a ring */
-constexpr double slice_ns = 1e6;
-constexpr int tries = 50;	   /* of one slice */
-constexpr int turns = 15;	   /* of all slices, in one round */
-constexpr size_t line_bytes = 128; /* what two CPUs must not share, with the neighbour that is prefetched */
 
 /* A ring between one thread that pushes and one that pops. Each tells the other
  * how far it is once in a batch, and looks how far the other is only when its
@@ -74,7 +60,6 @@ class Ring
 
 /* What one member has for itself. */
 struct alignas(line_bytes) Member {
-	Cycle cycle;
 	Magazine magazine;
 	Ring ring; /* of the pair of threads that begins with this one */
 	int errors = 0;
@@ -84,53 +69,35 @@ class Threads
 {
       public:
 	explicit Threads(const Options &options)
-	    : size(options.threads), cpus(options.cpus.size()),
-	      space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), pair{ space.get() }, members(size),
-	      team(options.cpus, size)
+	    : race(options, options.threads),
+	      space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), pair{ space.get() }, members(race.size)
 	{
-		/* Pairs for about one slice, by what a single thread does. */
-		Lap lap = team.run(0, 1, [&](size_t member) { return cycles(member, pair, 100 * chunk_pairs); })[0];
-
-		quota = static_cast<size_t>(lap.per_second() * slice_ns / 1e9) / chunk_pairs * chunk_pairs +
-			chunk_pairs;
+		race.calibrate(pair);
 	}
 
 	/* W1 by count members in one space: pairs per second of all. */
 	double together(size_t first, size_t count)
 	{
-		return undisturbed(count, [&] {
-			done.store(false);
-			return team.run(first, count, [&](size_t member) { return cycles(member, pair, quota); });
-		});
+		return race.together(first, count, 1, [&](size_t) -> IovaPair & { return pair; });
 	}
 
 	/* The same on magazines that nobody shares: what the machine gives. */
 	double apart(size_t first, size_t count)
 	{
-		return undisturbed(count, [&] {
-			done.store(false);
-			return team.run(first, count, [&](size_t member) {
-				return cycles(member, members[member].magazine, 4 * quota);
-			});
-		});
+		return race.together(first, count, 4,
+				     [&](size_t member) -> Magazine & { return members[member].magazine; });
 	}
 
 	/* W5x: every second member allocates, the one after it frees. */
 	double across(size_t count)
 	{
-		return undisturbed(count, [&] {
-			return team.run(0, count,
-					[&](size_t member) { return member % 2 ? take(member) : give(member); });
-		});
+		return race.slice(0, count, [&](size_t member) { return member % 2 ? take(member) : give(member); });
 	}
 
 	/* The ring of W5x alone: what the machine gives to two CPUs that hand values on. */
 	double ring_alone(size_t count)
 	{
-		return undisturbed(count, [&] {
-			return team.run(0, count,
-					[&](size_t member) { return member % 2 ? drink(member) : pour(member); });
-		});
+		return race.slice(0, count, [&](size_t member) { return member % 2 ? drink(member) : pour(member); });
 	}
 
 	void verify()
@@ -150,97 +117,48 @@ class Threads
 		return shape_of(space.get(), {});
 	}
 
-	const size_t size, cpus;
-	size_t slices = 0, disturbed = 0;
+	Race race;
 
       private:
-	template <class Pair> size_t cycles(size_t member, Pair &through, size_t most)
-	{
-		size_t pairs = 0;
-
-		while (pairs < most && !done.load(std::memory_order_relaxed)) {
-			cycle_run(members[member].cycle, through, chunk_pairs);
-			pairs += chunk_pairs;
-		}
-		done.store(true, std::memory_order_relaxed);
-		return pairs;
-	}
-
 	size_t give(size_t member)
 	{
 		Member &own = members[member];
 
-		for (size_t i = 0; i < quota; i++) {
+		for (size_t i = 0; i < race.quota; i++) {
 			uint64_t iova = 0;
 
 			own.errors |= iova_alloc(space.get(), granule, granule, no_limit, &iova);
 			own.ring.push(iova);
 		}
-		return quota;
+		return race.quota;
 	}
 
 	size_t take(size_t member)
 	{
 		Ring &ring = members[member - 1].ring;
 
-		for (size_t i = 0; i < quota; i++)
+		for (size_t i = 0; i < race.quota; i++)
 			members[member].errors |= iova_free(space.get(), ring.pop(), granule);
 		return 0; /* counted by who gave */
 	}
 
 	size_t pour(size_t member)
 	{
-		for (size_t i = 0; i < quota; i++)
+		for (size_t i = 0; i < race.quota; i++)
 			members[member].ring.push(i);
-		return quota;
+		return race.quota;
 	}
 
 	size_t drink(size_t member)
 	{
-		for (size_t i = 0; i < quota; i++)
+		for (size_t i = 0; i < race.quota; i++)
 			members[member].errors |= members[member - 1].ring.pop() != i;
 		return 0; /* counted by who poured */
 	}
 
-	/* A slice, again until no member was preempted; where members share CPUs,
-	 * all are. */
-	template <class Slice> double undisturbed(size_t count, Slice slice)
-	{
-		for (int i = 0;; i++) {
-			std::vector<Lap> laps = slice();
-			bool preempted = std::any_of(laps.begin(), laps.end(), [](Lap &lap) { return lap.preempted; });
-
-			preempted &= count <= cpus;
-			slices++;
-			disturbed += preempted;
-			if (!preempted || i == tries)
-				return rate(laps);
-		}
-	}
-
-	/* Members stop with the first that is done, so each has its own time; but
-	 * who gives and who takes have one. */
-	static double rate(const std::vector<Lap> &laps)
-	{
-		double sum = 0;
-		Clock::time_point end{};
-
-		for (const Lap &lap : laps)
-			end = std::max(end, lap.end);
-		for (Lap lap : laps) {
-			if (lap.pairs && !laps.back().pairs)
-				lap.end = end;
-			sum += lap.per_second();
-		}
-		return sum;
-	}
-
 	Space space;
 	IovaPair pair;
-	size_t quota = 0;
-	std::atomic<bool> done{ false };
 	std::vector<Member> members;
-	Team team;
 };
 
 /* With one number of threads: medians of the turns of each round. */
@@ -248,27 +166,18 @@ struct Figures {
 	Series together, per_one, apart_per_one, across, across_per_one, ring_per_one;
 };
 
-double mean(const Series &values, size_t count)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < count; i++)
-		sum += values[i];
-	return sum / static_cast<double>(count);
-}
-
 /* What one thread does alone, on each CPU in turn, is measured beside what
  * more do together. */
 void measure_turn(Threads &threads, std::vector<Figures> &figures)
 {
 	Series alone, apart;
 
-	for (size_t member = 0; member < threads.size; member++) {
+	for (size_t member = 0; member < threads.race.size; member++) {
 		alone.push_back(threads.together(member, 1));
 		apart.push_back(threads.apart(member, 1));
 	}
-	figures[1].together.push_back(mean(alone, threads.size));
-	for (size_t count = 2; count <= threads.size; count++) {
+	figures[1].together.push_back(mean(alone, threads.race.size));
+	for (size_t count = 2; count <= threads.race.size; count++) {
 		Figures &own = figures[count];
 
 		own.together.push_back(threads.together(0, count));
@@ -314,12 +223,12 @@ void print_figures(const std::vector<Figures> &all, size_t cpus)
 void measure_threads(const Options &options, Report &report)
 {
 	Threads threads(options);
-	std::vector<Figures> all(threads.size + 1);
+	std::vector<Figures> all(threads.race.size + 1);
 
 	for (int round = 0; round < options.rounds; round++) {
 		std::vector<Figures> turn(all.size());
 
-		for (int i = 0; i < (options.quick ? 1 : turns); i++)
+		for (int i = 0; i < (options.quick ? 1 : race_turns); i++)
 			measure_turn(threads, turn);
 		for (size_t count = 1; count < all.size(); count++)
 			add_medians(turn[count], all[count]);
@@ -340,7 +249,7 @@ void measure_threads(const Options &options, Report &report)
 			{ "W5x" + threads_of + " the ring alone", unit_throughput, all[count].ring_per_one });
 	}
 	report.shapes.push_back({ "W5, W5x", "empty, or a ring of 1024", threads.shape() });
-	report.notes.push_back("W5: of " + std::to_string(threads.slices) + " slices " +
-			       std::to_string(threads.disturbed) +
+	report.notes.push_back("W5: of " + std::to_string(threads.race.slices) + " slices " +
+			       std::to_string(threads.race.disturbed) +
 			       " lost a CPU to another process and were taken again");
 }

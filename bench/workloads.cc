@@ -20,11 +20,11 @@ namespace
 {
 
 /* W1, W1m. */
-class CycleWorkload : public Workload
+class CycleWorkload : public SpaceWorkload
 {
       public:
 	CycleWorkload(const Options &options, bool mixed, uint32_t flags)
-	    : space(space_create(options, IOVA_PLACE_DEFAULT, flags, nullptr)), pair{ space.get() }
+	    : SpaceWorkload(options, flags), pair{ space.get() }
 	{
 		if (mixed)
 			cycle_powers(cycle);
@@ -34,27 +34,18 @@ class CycleWorkload : public Workload
 	{
 		cycle_run(cycle, pair, pairs);
 	}
-	Shape shape() override
-	{
-		return shape_of(space.get(), {});
-	}
-	void verify(const std::string &name) override
-	{
-		space_verify(space.get(), name);
-	}
 
       private:
-	Space space;
 	IovaPair pair;
 	Cycle cycle;
 };
 
 /* W1b: pages in batches. */
-class BatchWorkload : public Workload
+class BatchWorkload : public SpaceWorkload
 {
       public:
 	BatchWorkload(const Options &options, size_t count, uint32_t flags)
-	    : space(space_create(options, IOVA_PLACE_DEFAULT, flags, nullptr)), iovas(count)
+	    : SpaceWorkload(options, flags), iovas(count)
 	{
 	}
 
@@ -69,27 +60,17 @@ class BatchWorkload : public Workload
 		if (errors)
 			die("W1b: a batch failed");
 	}
-	Shape shape() override
-	{
-		return shape_of(space.get(), {});
-	}
-	void verify(const std::string &name) override
-	{
-		space_verify(space.get(), name);
-	}
 
       private:
-	Space space;
 	std::vector<uint64_t> iovas;
 	int errors = 0;
 };
 
 /* W2: the oldest of a ring is freed, a new one takes its place. */
-class FifoWorkload : public Workload
+class FifoWorkload : public SpaceWorkload
 {
       public:
-	FifoWorkload(const Options &options, size_t count)
-	    : space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)), live(count)
+	FifoWorkload(const Options &options, size_t count) : SpaceWorkload(options, 0), live(count)
 	{
 		for (Range &range : live)
 			replace(range);
@@ -110,10 +91,6 @@ class FifoWorkload : public Workload
 	{
 		return shape_of(space.get(), live);
 	}
-	void verify(const std::string &name) override
-	{
-		space_verify(space.get(), name);
-	}
 
       private:
 	void replace(Range &range)
@@ -130,7 +107,6 @@ class FifoWorkload : public Workload
 			die("W2: an allocation or a free failed");
 	}
 
-	Space space;
 	std::vector<Range> live;
 	size_t oldest = 0;
 	int errors = 0;
@@ -143,11 +119,10 @@ int no_hardware(void *)
 
 /* W2q: the oldest of a ring is put into a quarantine, a new one takes its place. What
  * fills the quarantine is flushed as one, by a sync that costs nothing. */
-class QuarantineWorkload : public Workload
+class QuarantineWorkload : public SpaceWorkload
 {
       public:
-	QuarantineWorkload(const Options &options, uint32_t flags)
-	    : space(space_create(options, IOVA_PLACE_DEFAULT, flags, nullptr)), live(count)
+	QuarantineWorkload(const Options &options, uint32_t flags) : SpaceWorkload(options, flags), live(count)
 	{
 		iova_quarantine_config config = {};
 
@@ -177,10 +152,6 @@ class QuarantineWorkload : public Workload
 		check();
 		return shape_of(space.get(), live);
 	}
-	void verify(const std::string &name) override
-	{
-		space_verify(space.get(), name);
-	}
 
       private:
 	static constexpr uint32_t count = 256;
@@ -199,7 +170,6 @@ class QuarantineWorkload : public Workload
 			die("W2q: an allocation, a put or a flush failed");
 	}
 
-	Space space;
 	iova_quarantine *quarantine = nullptr;
 	std::vector<Range> live;
 	size_t oldest = 0;
@@ -207,12 +177,11 @@ class QuarantineWorkload : public Workload
 };
 
 /* W3u, W3a, W3s. */
-class ExchangeWorkload : public Workload
+class ExchangeWorkload : public SpaceWorkload
 {
       public:
 	ExchangeWorkload(const Options &options, size_t count, uint64_t longest, bool aligned)
-	    : space(space_create(options, IOVA_PLACE_DEFAULT, 0, nullptr)),
-	      exchange(space.get(), count, longest, aligned, count)
+	    : SpaceWorkload(options, 0), exchange(space.get(), count, longest, aligned, count)
 	{
 		exchange.age(3 * count);
 	}
@@ -225,13 +194,8 @@ class ExchangeWorkload : public Workload
 	{
 		return shape_of(space.get(), exchange.live);
 	}
-	void verify(const std::string &name) override
-	{
-		space_verify(space.get(), name);
-	}
 
       private:
-	Space space;
 	Exchange exchange;
 };
 

@@ -27,6 +27,28 @@ class Workload
 	}
 };
 
+/* One in a space of its own, which is empty again behind each run. */
+class SpaceWorkload : public Workload
+{
+      public:
+	Shape shape() override
+	{
+		return shape_of(space.get(), {});
+	}
+	void verify(const std::string &name) override
+	{
+		space_verify(space.get(), name);
+	}
+
+      protected:
+	explicit SpaceWorkload(const Options &options, uint32_t flags)
+	    : space(space_create(options, IOVA_PLACE_DEFAULT, flags, nullptr))
+	{
+	}
+
+	Space space;
+};
+
 struct WorkloadEntry {
 	std::string name;
 	size_t pairs;	  /* in one round */

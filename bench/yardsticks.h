@@ -62,14 +62,16 @@ class Magazine
 };
 
 /* L: per operation one compare-exchange to lock and one plain release store to
- * unlock. */
+ * unlock. As in Linux the lock lies beside the pointer to the magazine, in another cache
+ * line than the magazine: beside the count it would cost a fifth more, and the yardstick
+ * is the faster one, wherever its object comes to lie. */
 class LockedMagazine
 {
       public:
 	int alloc(uint64_t bytes, uint64_t align, uint64_t limit, uint64_t *iova)
 	{
 		lock();
-		int error = magazine.alloc(bytes, align, limit, iova);
+		int error = loaded->alloc(bytes, align, limit, iova);
 		unlock();
 		return error;
 	}
@@ -77,7 +79,7 @@ class LockedMagazine
 	int free(uint64_t iova, uint64_t bytes)
 	{
 		lock();
-		int error = magazine.free(iova, bytes);
+		int error = loaded->free(iova, bytes);
 		unlock();
 		return error;
 	}
@@ -95,8 +97,9 @@ class LockedMagazine
 		held.store(0, std::memory_order_release);
 	}
 
-	std::atomic<unsigned> held{ 0 };
-	Magazine magazine;
+	alignas(64) std::atomic<unsigned> held{ 0 };
+	Magazine *loaded = &magazine;
+	alignas(64) Magazine magazine;
 };
 
 /* malloc and free of a jemalloc that serves nobody else in this process. */

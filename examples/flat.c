@@ -5,23 +5,21 @@
  */
 #include "flat.h"
 
-#include <string.h>
-
 static int flat_caps(struct iova_backend *b, struct iova_caps *caps)
 {
+	const struct iova_extent all = { 0, FLAT_PAGES * FLAT_PAGE - 1 };
+
 	(void)b;
-	*caps = (struct iova_caps){ caps->struct_size,	{ 0, FLAT_PAGES * FLAT_PAGE - 1 },
-				    FLAT_PAGE,		0,
-				    IOVA_CAPS_COHERENT, 0 };
+	*caps = (struct iova_caps){ caps->struct_size, all, FLAT_PAGE, 0, IOVA_CAPS_COHERENT, 0 };
 	return 0;
 }
 
-/* It cannot switch a device without a gap. */
+/* A device that another one has is switched: it looks here at each access. */
 static int flat_attach(struct iova_backend *b, void *handle)
 {
 	struct flat_device *device = handle;
 
-	if (device->behind)
+	if (device->behind == (struct flat *)b)
 		return IOVA_ERR_BUSY;
 	device->behind = (struct flat *)b;
 	return 0;
@@ -48,23 +46,22 @@ static int flat_reserved(struct iova_backend *b, void *handle, iova_resv_fn visi
 
 static int flat_map(struct iova_backend *b, const struct iova_mapping *m, uint64_t *mapped_bytes)
 {
-	uint64_t *page = ((struct flat *)b)->page + m->iova / FLAT_PAGE, *end = page + m->page_count;
+	uint64_t *page = flat_page(b, m->iova), *end = page + m->page_count;
 
 	for (*mapped_bytes = 0; page < end; page++, *mapped_bytes += FLAT_PAGE) {
 		if (*page)
 			return IOVA_ERR_ADDRINUSE;
-		*page = (m->source + *mapped_bytes) | (m->prot & (IOVA_READ | IOVA_WRITE));
+		*page = (m->source + *mapped_bytes) | m->prot;
 	}
 	return 0;
 }
 
-static int flat_unmap(struct iova_backend *b, const struct iova_mapping *m, struct iova_gather *g,
-		      uint64_t *unmapped_bytes)
+static int flat_unmap(struct iova_backend *b, const struct iova_mapping *m, struct iova_gather *g, uint64_t *bytes)
 {
-	uint64_t *page = ((struct flat *)b)->page + m->iova / FLAT_PAGE, *end = page + m->page_count;
+	uint64_t *page = flat_page(b, m->iova), *end = page + m->page_count;
 
-	(void)g; /* the device looks here at each access: there is nothing to invalidate */
-	for (*unmapped_bytes = 0; page < end; *page++ = 0, *unmapped_bytes += FLAT_PAGE)
+	(void)g; /* nothing is cached: there is nothing to invalidate */
+	for (*bytes = 0; page < end; *page++ = 0, *bytes += FLAT_PAGE)
 		if (!*page)
 			return IOVA_ERR_NOENT;
 	return 0;
@@ -72,24 +69,21 @@ static int flat_unmap(struct iova_backend *b, const struct iova_mapping *m, stru
 
 static int flat_sync(struct iova_backend *b, const struct iova_gather *g)
 {
-	(void)b;
-	(void)g;
+	(void)b, (void)g;
 	return 0;
 }
 
 static int flat_translate(struct iova_backend *b, uint64_t iova, uint64_t *source)
 {
-	const struct flat *flat = (struct flat *)b;
-
-	if (iova >= FLAT_PAGES * FLAT_PAGE || !flat->page[iova / FLAT_PAGE])
+	if (iova >= FLAT_PAGES * FLAT_PAGE || !*flat_page(b, iova))
 		return IOVA_ERR_NOENT;
-	*source = (flat->page[iova / FLAT_PAGE] & ~(uint64_t)(FLAT_PAGE - 1)) + iova % FLAT_PAGE;
+	*source = *flat_page(b, iova) / FLAT_PAGE * FLAT_PAGE + iova % FLAT_PAGE;
 	return 0;
 }
 
 static void flat_destroy(struct iova_backend *b)
 {
-	memset(((struct flat *)b)->page, 0, sizeof(((struct flat *)b)->page));
+	*(struct flat *)b = (struct flat){ .base = *b };
 }
 
 const struct iova_backend_ops flat_ops = {
@@ -104,32 +98,3 @@ const struct iova_backend_ops flat_ops = {
 	.translate = flat_translate,
 	.destroy = flat_destroy,
 };
-
-static int device_find(const struct flat_device *device, uint64_t iova, uint32_t prot, uint64_t *source)
-{
-	int error = device->behind ? flat_translate(&device->behind->base, iova, source) : IOVA_ERR_NODEV;
-
-	if (error)
-		return error;
-	return device->behind->page[iova / FLAT_PAGE] & prot ? 0 : IOVA_ERR_PERM;
-}
-
-int flat_device_read(const struct flat_device *device, uint64_t iova, void *data, size_t bytes)
-{
-	uint64_t source;
-	int error = device_find(device, iova, IOVA_READ, &source);
-
-	if (!error)
-		memcpy(data, (const void *)(uintptr_t)source, bytes);
-	return error;
-}
-
-int flat_device_write(const struct flat_device *device, uint64_t iova, const void *data, size_t bytes)
-{
-	uint64_t source;
-	int error = device_find(device, iova, IOVA_WRITE, &source);
-
-	if (!error)
-		memcpy((void *)(uintptr_t)source, data, bytes);
-	return error;
-}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
-/* A small IOMMU with its backend (flat.c): a word for each page, and nothing is cached. */
+/* A small IOMMU: its backend (flat.c), and devices behind it (flat_device.c). */
 #ifndef FLAT_H
 #define FLAT_H
 
@@ -16,6 +16,11 @@ struct flat {
 };
 
 extern const struct iova_backend_ops flat_ops;
+
+static inline uint64_t *flat_page(struct iova_backend *b, uint64_t iova)
+{
+	return &((struct flat *)b)->page[iova / FLAT_PAGE];
+}
 
 /* The handle of attach. */
 struct flat_device {

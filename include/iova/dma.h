@@ -119,9 +119,14 @@ int iova_dma_attach(struct iova_dma_domain *domain, struct iova_device *device, 
 int iova_dma_attach_dry_run(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
 			    iova_conflict_fn visit, void *ctx);
 /* The device is blocked, unless it was switched elsewhere, and its regions go, but for what
- * others have of them; so does all that is reserved with it as the owner. A region that
- * cannot be unmapped stays reserved. BUSY: it is the last, and something is mapped. NOENT: it
- * is not attached. The backend's error, and it still is. */
+ * others have of them; so does all that is reserved with it as the owner. BUSY: it is the
+ * last, and something is mapped. NOENT: it is not attached. The backend's error, and it
+ * still is.
+ *
+ * A region that cannot be unmapped, here or where an attach or a join is undone, stays
+ * reserved, with an owner of its own. A flush tries again, and gives it back once it is
+ * invalidated; so does an attach or a join that is to map a page of it, and fails with the
+ * backend's error where it still cannot be. */
 int iova_dma_detach(struct iova_dma_domain *domain, struct iova_device *device);
 
 /*
@@ -243,8 +248,9 @@ int iova_dma_unmap_range(struct iova_dma_domain *domain, struct iova_extent exte
 /*
  * Invalidates all that was unmapped before, and gives its addresses back. Tries again to
  * unmap what is broken: while one of those in the quarantine cannot be, nothing that
- * waits there is given back, and the backend's error is returned. What another flush is
- * trying at the moment this one does not wait for.
+ * waits there is given back, and the backend's error is returned. So too with regions of
+ * devices that are gone. What another flush is trying at the moment this one does not wait
+ * for, nor, with such regions, for who attaches, detaches or joins.
  */
 int iova_dma_flush(struct iova_dma_domain *domain);
 

@@ -61,8 +61,9 @@ void iova_msi_window_abandon(struct iova_msi_window *window);
  * each get of them counts. A page that meets a reservation of any type but IOVA_RESV_SW_MSI is
  * not handed out.
  *
- * NOSPC: no page is left. NOMEM; what the backend returns. On an error nothing is mapped, or
- * what is mapped is never handed out.
+ * NOSPC: no page is left. QUOTA: no entry of the backend's budget is, which these pages count
+ * in as the domain's mappings do; nothing was mapped. NOMEM; what the backend returns. On an
+ * error nothing is mapped, or what is mapped is never handed out.
  */
 int iova_msi_get(struct iova_msi_window *window, uint64_t doorbell, uint64_t *iova);
 
@@ -71,7 +72,7 @@ int iova_msi_get(struct iova_msi_window *window, uint64_t doorbell, uint64_t *io
  * is unmapped, and handed out again once that is invalidated.
  *
  * NOENT: nobody has it. The backend's error: the get is taken back all the same, and the page
- * stays out of use; a get that finds no other page, and destroy, try it again.
+ * stays out of use; a get that finds no other page or no entry, and destroy, try it again.
  */
 int iova_msi_put(struct iova_msi_window *window, uint64_t iova);
 

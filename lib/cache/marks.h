@@ -13,9 +13,10 @@
  * else happens under the lock of the cache's owner, who claims a live word as if it
  * freed the range.
  *
- * The words lie in buckets of a cache line, found by the range's address. Tables
- * are added, each larger than the one before, and never moved; a range's word stays
- * where it is.
+ * The words lie in buckets, found by the range's address, beside the keys that say whose
+ * they are. A hot pair looks at keys alone, which hardly ever change: to load a word that
+ * has just been changed with a locked instruction is slow. Tables are added, each larger
+ * than the one before, and never moved; a range's word stays where it is.
  */
 #ifndef IOVA_MARKS_H
 #define IOVA_MARKS_H
@@ -30,10 +31,14 @@
 #define IOVA_MARKS_WORDS  8u /* in a bucket */
 #define IOVA_MARKS_TABLES 4u
 
+struct iova_marks_bucket {
+	uint64_t at[2 * IOVA_MARKS_WORDS]; /* keys, 0 where there is no word; then the words */
+};
+
 struct iova_marks_table {
 	uint64_t mask; /* of a bucket's offset in bytes */
-	uint64_t rest[IOVA_MARKS_WORDS - 1];
-	uint64_t words[];
+	uint64_t rest[2 * IOVA_MARKS_WORDS - 1];
+	struct iova_marks_bucket buckets[];
 };
 
 struct iova_marks {
@@ -51,24 +56,22 @@ static inline uint64_t iova_marks_key(uint64_t start, uint64_t granules)
 	return start | granules << 2;
 }
 
-#define IOVA_MARKS_BUCKET (IOVA_MARKS_WORDS * sizeof(uint64_t)) /* bytes */
-
-static inline uint64_t *iova_marks_bucket(struct iova_marks_table *table, uint64_t start)
+static inline struct iova_marks_bucket *iova_marks_bucket(struct iova_marks_table *table, uint64_t start)
 {
 	uint64_t offset = start * 0x9e3779b97f4a7c15u >> 26 & table->mask;
 
-	return (uint64_t *)(void *)((char *)table->words + offset);
+	return (struct iova_marks_bucket *)(void *)((char *)table->buckets + offset);
 }
 
 /* The word of a key; NULL where it has none. */
 static inline uint64_t *iova_marks_find(const struct iova_marks *marks, uint64_t start, uint64_t key)
 {
 	for (uint32_t i = __atomic_load_n(&marks->count, __ATOMIC_ACQUIRE); i-- > 0;) {
-		uint64_t *word = iova_marks_bucket(marks->tables[i], start);
+		uint64_t *at = iova_marks_bucket(marks->tables[i], start)->at;
 
-		for (unsigned j = 0; j < IOVA_MARKS_WORDS; j++, word++)
-			if ((iova_port_word_get(word) & ~(uint64_t)IOVA_MARK_STATE) == key)
-				return word;
+		for (unsigned j = 0; j < IOVA_MARKS_WORDS; j++, at++)
+			if (iova_port_word_get(at) == key)
+				return at + IOVA_MARKS_WORDS;
 	}
 	return NULL;
 }
@@ -79,7 +82,7 @@ static inline bool iova_marks_claim(const struct iova_marks *marks, uint64_t sta
 {
 	uint64_t *word = iova_marks_find(marks, start, key), live = key | IOVA_MARK_LIVE;
 
-	return word && iova_port_word_change(word, &live, key | IOVA_MARK_CACHED);
+	return word && iova_port_word_change(word, &live, live ^ IOVA_MARK_LIVE ^ IOVA_MARK_CACHED);
 }
 
 /* A range that was taken out of a cache goes to the user.
@@ -101,6 +104,9 @@ bool iova_marks_extend(struct iova_marks *marks, void *memory, size_t bytes);
 /* A word that says cached; false where there is no room for one.
  * pre: it has none. */
 bool iova_marks_add(struct iova_marks *marks, uint64_t start, uint64_t key);
+
+/* The word is nobody's any more. */
+void iova_marks_drop(uint64_t *word);
 
 /* Takes out a table, at the end; NULL where none is left. */
 void *iova_marks_take(struct iova_marks *marks, size_t *bytes);

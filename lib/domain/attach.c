@@ -15,6 +15,17 @@ void iova_domain_turn_take(struct iova_dma_domain *domain)
 	iova_port_lock_release(&domain->lock);
 }
 
+bool iova_domain_turn_try(struct iova_dma_domain *domain)
+{
+	bool taken;
+
+	iova_port_lock_acquire(&domain->lock);
+	taken = !domain->changing;
+	domain->changing = true;
+	iova_port_lock_release(&domain->lock);
+	return taken;
+}
+
 void iova_domain_turn_give(struct iova_dma_domain *domain)
 {
 	iova_port_lock_acquire(&domain->lock);
@@ -73,7 +84,7 @@ int iova_device_learn(struct iova_dma_domain *domain, struct domain_device *devi
 static int attach_taken(struct iova_dma_domain *domain, struct domain_conflicts *conflicts, bool *attached)
 {
 	struct domain_device *device = domain->devices;
-	int error = domain->backend->ops->attach(domain->backend, device->device->handle);
+	int error = iova_backend_error(domain->backend->ops->attach(domain->backend, device->device->handle));
 
 	*attached = !error;
 	if (!error)
@@ -142,6 +153,8 @@ void iova_device_leave(struct iova_dma_domain *domain, struct domain_device **li
 {
 	struct domain_device *record = *link;
 
+	for (struct domain_region *region = record->regions; region; region = region->next)
+		region->reserved = true; /* somebody else may have; it goes all the same */
 	iova_regions_drop(domain, record);
 	iova_unreserve_owner(domain->space, record->device, NULL);
 	*link = record->next;
@@ -161,7 +174,7 @@ int iova_dma_detach(struct iova_dma_domain *domain, struct iova_device *device)
 	else if (domain->devices == record && !record->next && anything_live(domain))
 		error = IOVA_ERR_BUSY;
 	else
-		error = domain->backend->ops->detach(domain->backend, device->handle);
+		error = iova_backend_error(domain->backend->ops->detach(domain->backend, device->handle));
 	if (record && error == IOVA_ERR_NOENT) /* it was switched elsewhere */
 		error = 0;
 	if (!error)

@@ -14,14 +14,23 @@ static void *record_alloc(struct iova_dma_domain *domain, size_t bytes)
 	return record;
 }
 
+void iova_region_free(struct iova_dma_domain *domain, struct domain_region **link)
+{
+	struct domain_region *region = *link;
+
+	*link = region->next;
+	domain->memory.free(domain->memory.ctx, region, sizeof(*region));
+}
+
+void iova_regions_free(struct iova_dma_domain *domain, struct domain_region **list)
+{
+	while (*list)
+		iova_region_free(domain, list);
+}
+
 void iova_device_free(struct iova_dma_domain *domain, struct domain_device *device)
 {
-	while (device->regions) {
-		struct domain_region *region = device->regions;
-
-		device->regions = region->next;
-		domain->memory.free(domain->memory.ctx, region, sizeof(*region));
-	}
+	iova_regions_free(domain, &device->regions);
 	domain->memory.free(domain->memory.ctx, device, sizeof(*device));
 }
 
@@ -70,13 +79,37 @@ static bool is_wanted(const struct collect *collect, const struct iova_resv *res
 	return resv->type != IOVA_RESV_DIRECT_RELAXABLE || !(collect->device->flags & IOVA_ATTACH_SKIP_RELAXABLE);
 }
 
+/* The device's region of that type and extent; NULL: none. */
+static struct domain_region *known(const struct domain_device *device, const struct iova_resv *resv)
+{
+	struct domain_region *region = device->regions;
+
+	while (region && (region->resv.type != resv->type || region->resv.extent.start != resv->extent.start ||
+			  region->resv.extent.last != resv->extent.last))
+		region = region->next;
+	return region;
+}
+
+/* What is allowed by one of two is allowed, what is forbidden by both is forbidden. */
+static uint32_t rights_of_both(uint32_t a, uint32_t b)
+{
+	const uint32_t forbid = IOVA_NOEXEC | IOVA_PRIV;
+
+	return (a | b) & ~((a ^ b) & forbid);
+}
+
+/* What is said twice is one region. */
 static int collect_region(void *ctx, const struct iova_resv *resv)
 {
 	struct collect *collect = ctx;
-	struct domain_region *region;
+	struct domain_region *region = known(collect->device, resv);
 
 	if (!is_wanted(collect, resv))
 		return 0;
+	if (region) {
+		region->resv.prot = rights_of_both(region->resv.prot, resv->prot);
+		return 0;
+	}
 	region = record_alloc(collect->domain, sizeof(*region));
 	if (!region)
 		return IOVA_ERR_NOMEM;
@@ -93,7 +126,7 @@ static int collect_narrowing(struct collect *collect)
 {
 	const struct iova_extent *reach = &collect->domain->reach;
 	struct iova_caps caps = { .struct_size = sizeof(caps) };
-	int error = collect->domain->backend->ops->caps(collect->domain->backend, &caps);
+	int error = iova_backend_error(collect->domain->backend->ops->caps(collect->domain->backend, &caps));
 	struct iova_resv outside = { .struct_size = sizeof(outside), .type = IOVA_RESV_RESERVED, .origin = "aperture" };
 
 	if (!error && caps.aperture.start > reach->start) {
@@ -107,16 +140,6 @@ static int collect_narrowing(struct collect *collect)
 	return error;
 }
 
-static bool is_known(const struct domain_device *device, const struct iova_resv *resv)
-{
-	const struct domain_region *region = device->regions;
-
-	while (region && (region->resv.type != resv->type || region->resv.extent.start != resv->extent.start ||
-			  region->resv.extent.last != resv->extent.last))
-		region = region->next;
-	return region;
-}
-
 /* Ends at the first reservation that is the device's, or a direct one of all, and is not
  * known yet: a walk must not take memory. */
 static int find_reservation(void *ctx, const struct iova_resv *resv)
@@ -124,7 +147,7 @@ static int find_reservation(void *ctx, const struct iova_resv *resv)
 	struct collect *collect = ctx;
 
 	if ((resv->owner != collect->device->device && (resv->owner || !iova_domain_is_direct(resv))) ||
-	    !is_wanted(collect, resv) || is_known(collect->device, resv))
+	    !is_wanted(collect, resv) || known(collect->device, resv))
 		return 0;
 	region_set(&collect->found, resv, NULL);
 	return 1;
@@ -141,16 +164,11 @@ static int collect_reservations(struct collect *collect, struct iova_space *spac
 	return error;
 }
 
-/* What is allowed by one of two is allowed, what is forbidden by both is forbidden. */
 static bool rights_merge(struct domain_region *a, struct domain_region *b)
 {
-	const uint32_t forbid = IOVA_NOEXEC | IOVA_PRIV;
-	uint32_t differ = a->resv.prot ^ b->resv.prot;
-
-	if (!differ || !iova_domain_meet(&a->pages, &b->pages))
+	if (a->resv.prot == b->resv.prot || !iova_domain_meet(&a->pages, &b->pages))
 		return false;
-	a->resv.prot = (a->resv.prot | b->resv.prot) & ~(differ & forbid);
-	b->resv.prot = a->resv.prot;
+	a->resv.prot = b->resv.prot = rights_of_both(a->resv.prot, b->resv.prot);
 	return true;
 }
 
@@ -177,7 +195,8 @@ int iova_device_collect(struct iova_dma_domain *domain, struct iova_device *devi
 	record->device = device;
 	record->flags = flags;
 	collect.end = &record->regions;
-	error = domain->backend->ops->reserved(domain->backend, device->handle, collect_region, &collect);
+	error = iova_backend_error(
+		domain->backend->ops->reserved(domain->backend, device->handle, collect_region, &collect));
 	if (!error)
 		error = collect_narrowing(&collect);
 	if (!error)
@@ -194,16 +213,11 @@ int iova_device_collect(struct iova_dma_domain *domain, struct iova_device *devi
 
 void iova_device_keep_new(struct iova_dma_domain *domain, const struct domain_device *device, struct domain_device *now)
 {
-	for (struct domain_region **link = &now->regions; *link;) {
-		struct domain_region *region = *link;
-
-		if (!is_known(device, &region->resv)) {
-			link = &region->next;
-			continue;
-		}
-		*link = region->next;
-		domain->memory.free(domain->memory.ctx, region, sizeof(*region));
-	}
+	for (struct domain_region **link = &now->regions; *link;)
+		if (known(device, &(*link)->resv))
+			iova_region_free(domain, link);
+		else
+			link = &(*link)->next;
 }
 
 void iova_device_merge(struct iova_dma_domain *domain, struct domain_device *device, struct domain_device *now)

@@ -73,7 +73,6 @@ static int start(struct iova_dma_domain *domain, const struct iova_dma_config *c
 	domain->now_ns = config->now_ns;
 	domain->now_ctx = config->now_ctx;
 	iova_gather_clear(&domain->gather);
-	iova_gather_clear(&domain->left);
 	domain->reach = caps->aperture;
 	error = iova_wordmap_init(&domain->records, (space->aperture.last >> domain->shift << 1) + 1, &domain->memory);
 	if (!error)
@@ -88,6 +87,7 @@ static void records_free(struct iova_dma_domain *domain)
 	struct iova_memory memory = domain->memory;
 
 	iova_quarantine_destroy(domain->quarantine);
+	iova_regions_free(domain, &domain->stuck);
 	while (domain->devices) {
 		struct domain_device *device = domain->devices;
 
@@ -166,6 +166,7 @@ int iova_dma_domain_destroy(struct iova_dma_domain *domain)
 	if (domain->devices)
 		return IOVA_ERR_BUSY;
 	iova_domain_unmap_all(domain);
+	iova_regions_flush(domain);
 	records_free(domain);
 	return 0;
 }

@@ -28,7 +28,7 @@ struct domain_region {
 	struct iova_extent pages; /* to be mapped 1:1, if it is a direct one; start > last: none */
 	bool reserved;		  /* in the space, by its device's attach */
 	bool mapped;		  /* its pages are, by this region or by others that have them too */
-	bool stuck;		  /* they may be, though it was undone */
+	bool stuck;		  /* they may be, though it was undone; pages: those */
 };
 
 /* A device that is attached, or about to be. */
@@ -70,14 +70,15 @@ struct iova_dma_domain {
 	uint64_t first, last; /* constant: of the aperture */
 	uint64_t entries;     /* of the backend's budget, in use; a port's word */
 	uint64_t broken;      /* mappings that could not be unmapped; a port's word */
+	uint64_t stuck_count; /* a port's word */
 
 	struct iova_gather gather; /* the quarantine's lock: what was unmapped, and no sync has begun for */
 
 	struct iova_port_lock lock;
-	struct iova_gather left;       /* the same of regions of which a sync failed */
 	bool changing;		       /* somebody attaches, detaches or joins: it is his turn */
 	struct iova_port_event ended;  /* no one does any more */
 	struct domain_device *devices; /* of whose turn it is */
+	struct domain_region *stuck;   /* likewise: of no device any more; each owns its reservation */
 };
 
 /* One part of a mapping: [start, start + length) is whole granules. Of the first part:
@@ -170,21 +171,29 @@ struct iova_dma_segment iova_request_segment(const struct domain_request *reques
 
 /* place.c */
 
-/* Can the space do it without constraints? */
+/* Has it no more to say than a length, a limit, and pages that it could use? */
 static inline bool iova_request_is_plain(const struct iova_dma_domain *domain, const struct domain_request *request)
 {
-	return !request->at && !request->constraints && !request->sizes && !request->prefer_limit && !domain->ranges &&
+	return !request->at && !request->constraints && !request->prefer_limit && !domain->ranges &&
 	       (!request->device || !request->device->boundary);
 }
-/* pre: not plain. */
+/* pre: not plain, or with pages that it could use. */
 int iova_domain_choose(struct iova_dma_domain *domain, const struct domain_request *request, bool settles,
 		       uint64_t *start);
 /* settles: what is not where it would be best is good enough. */
 static inline int iova_domain_try(struct iova_dma_domain *domain, const struct domain_request *request, bool settles,
 				  uint64_t *start)
 {
-	if (iova_request_is_plain(domain, request))
-		return iova_alloc(domain->space, request->length, 0, request->limit, start);
+	if (iova_request_is_plain(domain, request)) {
+		uint64_t align = request->sizes ? (uint64_t)1 << iova_arith_log2(request->sizes) : 0;
+
+		if (!align)
+			return iova_alloc(domain->space, request->length, 0, request->limit, start);
+		/* A source that begins on the largest page: so does the address, if it can. */
+		if (!(request->slide & (align - 1)) &&
+		    !iova_alloc(domain->space, request->length, align, request->limit, start))
+			return 0;
+	}
 	return iova_domain_choose(domain, request, settles, start);
 }
 /* Behind a flush, where that may be. */
@@ -236,12 +245,23 @@ static inline int iova_domain_unmap_parts(struct iova_dma_domain *domain, const 
 }
 
 /* pre: the backend has a budget. */
+int iova_entries_charge(struct iova_dma_domain *domain, uint64_t entries);
 int iova_budget_charge(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
 void iova_budget_refund(struct iova_dma_domain *domain, const struct domain_mapping *mapping);
 /* The entries of the backend's budget that a mapping takes. QUOTA. */
 static inline int iova_budget_take(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
 	return domain->max_mappings ? iova_budget_charge(domain, mapping) : 0;
+}
+/* One. */
+static inline int iova_entry_take(struct iova_dma_domain *domain)
+{
+	return domain->max_mappings ? iova_entries_charge(domain, 1) : 0;
+}
+static inline void iova_entry_give(struct iova_dma_domain *domain)
+{
+	if (domain->max_mappings)
+		iova_port_word_add(&domain->entries, UINT64_MAX);
 }
 static inline void iova_budget_give(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
 {
@@ -320,6 +340,8 @@ void iova_record_clear(struct iova_dma_domain *domain, const struct domain_mappi
 /* attach.c; the callers of what is below have their turn */
 
 void iova_domain_turn_take(struct iova_dma_domain *domain);
+/* Where nobody has it; does not wait. */
+bool iova_domain_turn_try(struct iova_dma_domain *domain);
 void iova_domain_turn_give(struct iova_dma_domain *domain);
 /* What the backend says of a device now that it is attached may be more than before: that
  * is taken too. */
@@ -336,6 +358,9 @@ struct domain_device **iova_device_find(struct iova_dma_domain *domain, const st
 int iova_device_collect(struct iova_dma_domain *domain, struct iova_device *device, uint32_t flags,
 			struct iova_dma_domain *from, struct domain_device **made);
 void iova_device_free(struct iova_dma_domain *domain, struct domain_device *device);
+/* Out of a list, of which the others stay, and of a whole one. */
+void iova_region_free(struct iova_dma_domain *domain, struct domain_region **link);
+void iova_regions_free(struct iova_dma_domain *domain, struct domain_region **list);
 /* Of another record of the device now, only the regions that are new. */
 void iova_device_keep_new(struct iova_dma_domain *domain, const struct domain_device *device,
 			  struct domain_device *now);
@@ -355,9 +380,10 @@ void iova_conflicts_live(struct iova_dma_domain *domain, struct domain_conflicts
 /* The regions of a device of the list are kept free and mapped; on an error some are. What
  * the space, the quarantine's flush or the backend returns. */
 int iova_regions_take(struct iova_dma_domain *domain, struct domain_device *device);
-/* Invalidates what a drop could not. Needs no turn. */
-int iova_regions_flush(struct iova_dma_domain *domain);
-/* Undoes as much as was done. */
+/* Undoes as much as was done. A region that cannot be unmapped is no longer the device's. */
 void iova_regions_drop(struct iova_dma_domain *domain, struct domain_device *device);
+/* Unmaps and gives back those that no drop could. The first error. Needs no turn: does nothing
+ * while somebody has it. */
+int iova_regions_flush(struct iova_dma_domain *domain);
 
 #endif

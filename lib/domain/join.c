@@ -48,7 +48,7 @@ static int arrivals_switch(struct iova_dma_domain *into, struct iova_dma_domain 
 	int error = 0;
 
 	for (struct domain_device *device = into->devices; device != end && !error; device = device->next) {
-		error = into->backend->ops->attach(into->backend, device->device->handle);
+		error = iova_backend_error(into->backend->ops->attach(into->backend, device->device->handle));
 		device->moved = !error;
 		if (!error)
 			error = iova_device_learn(into, device, conflicts);

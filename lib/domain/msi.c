@@ -175,15 +175,17 @@ static int page_retire(struct iova_msi_window *window, struct msi_page **link)
 
 	if (page->mapped) {
 		struct iova_mapping m = mapping_of(window, page);
-		uint64_t unmapped;
+		uint64_t unmapped = 0;
 
-		error = backend->ops->unmap(backend, &m, &page->gather, &unmapped);
+		error = iova_backend_error(backend->ops->unmap(backend, &m, &page->gather, &unmapped));
 		page->mapped = !unmapped;
-		if (!error && page->mapped)
+		if (!page->mapped)
+			iova_entry_give(window->domain);
+		else if (!error)
 			error = IOVA_ERR_IO;
 	}
 	if (!error)
-		error = backend->ops->sync(backend, &page->gather);
+		error = iova_domain_invalidate(window->domain, &page->gather);
 	if (!error)
 		page_free(window, link);
 	return error;
@@ -252,23 +254,31 @@ static int place_find(struct iova_msi_window *window, uint64_t *iova, struct msi
 	return IOVA_ERR_NOSPC;
 }
 
+/* With an entry of the budget. */
+static int place_take(struct iova_msi_window *window, uint64_t *iova, struct msi_page ***link)
+{
+	int error = place_find(window, iova, link);
+
+	return error ? error : iova_entry_take(window->domain);
+}
+
 /* What waits may be all that is in the way. */
 static int place_retiring(struct iova_msi_window *window, uint64_t *iova, struct msi_page ***link)
 {
-	int error = place_find(window, iova, link);
+	int error = place_take(window, iova, link);
 
 	if (!error)
 		return 0;
 	retire_all(window);
-	return place_find(window, iova, link);
+	return place_take(window, iova, link);
 }
 
 static int page_map(struct iova_msi_window *window, struct msi_page **link)
 {
 	struct iova_backend *backend = window->domain->backend;
 	struct iova_mapping m = mapping_of(window, *link);
-	uint64_t mapped;
-	int error = backend->ops->map(backend, &m, &mapped);
+	uint64_t mapped = 0;
+	int error = iova_backend_error(backend->ops->map(backend, &m, &mapped));
 
 	error = !error && !mapped ? IOVA_ERR_IO : error;
 	if (!error) {
@@ -278,12 +288,13 @@ static int page_map(struct iova_msi_window *window, struct msi_page **link)
 		(*link)->mapped = true;
 		page_retire(window, link);
 	} else {
+		iova_entry_give(window->domain);
 		page_free(window, link);
 	}
 	return error;
 }
 
-static int page_make(struct iova_msi_window *window, uint64_t doorbell, uint64_t *iova)
+static int page_make(struct iova_msi_window *window, uint64_t doorbell, struct msi_page **made)
 {
 	struct msi_page *page = record_alloc(&window->domain->memory, sizeof(*page)), **link;
 	int error;
@@ -301,7 +312,7 @@ static int page_make(struct iova_msi_window *window, uint64_t doorbell, uint64_t
 	*link = page;
 	error = page_map(window, link);
 	if (!error)
-		*iova = page->iova;
+		*made = page;
 	return error;
 }
 
@@ -309,22 +320,19 @@ int iova_msi_get(struct iova_msi_window *window, uint64_t doorbell, uint64_t *io
 {
 	const uint64_t within = window->page - 1;
 	struct msi_page *page;
-	uint64_t start;
 	int error = 0;
 
 	turn_take(window);
 	for (page = window->pages; page; page = page->next)
 		if (page->users && page->doorbell == (doorbell & ~within))
 			break;
-	if (page) {
+	if (page)
 		page->users++;
-		start = page->iova;
-	} else {
-		error = page_make(window, doorbell & ~within, &start);
-	}
-	turn_give(window);
+	else
+		error = page_make(window, doorbell & ~within, &page);
 	if (!error)
-		*iova = start + (doorbell & within);
+		*iova = page->iova + (doorbell & within);
+	turn_give(window);
 	return error;
 }
 

@@ -132,15 +132,20 @@ static uint64_t entries_of(const struct iova_dma_domain *domain, const struct do
 	return entries;
 }
 
-int iova_budget_charge(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+int iova_entries_charge(struct iova_dma_domain *domain, uint64_t entries)
 {
-	uint64_t entries = entries_of(domain, mapping), was = iova_port_word_get(&domain->entries);
+	uint64_t was = iova_port_word_get(&domain->entries);
 
 	do
 		if (entries > domain->max_mappings - was)
 			return IOVA_ERR_QUOTA;
 	while (!iova_port_word_change(&domain->entries, &was, was + entries));
 	return 0;
+}
+
+int iova_budget_charge(struct iova_dma_domain *domain, const struct domain_mapping *mapping)
+{
+	return iova_entries_charge(domain, entries_of(domain, mapping));
 }
 
 void iova_budget_refund(struct iova_dma_domain *domain, const struct domain_mapping *mapping)

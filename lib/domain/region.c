@@ -5,18 +5,19 @@
  * unmapped with the last. That is why they are mapped with the smallest pages alone: what
  * is left of a region can then always be told from what goes.
  */
-#include "arith.h"
 #include "domain_internal.h"
+#include "space_internal.h"
 
-/* The first pages of an extent that one call may map, and another unmap. */
-static struct iova_mapping identity(const struct iova_dma_domain *domain, uint64_t start, uint64_t last)
+/* The first piece of an extent: a mapping is unmapped as it was mapped, but a region may go
+ * in part. No length in bytes is 2^64. */
+static struct domain_mapping identity(const struct iova_dma_domain *domain, uint64_t start, uint64_t last)
 {
-	uint64_t page = domain->page_sizes & (0 - domain->page_sizes);
-	struct iova_mapping m = { .struct_size = sizeof(m), .iova = start, .source = start, .page_size = page };
+	unsigned shift = domain->caps_flags & IOVA_CAPS_WHOLE ? domain->page_shift : 63;
+	uint64_t most = (uint64_t)1 << shift;
 
-	/* A mapping is unmapped as it was mapped, but a region may go in part. */
-	m.page_count = domain->caps_flags & IOVA_CAPS_WHOLE ? 1 : ((last - start) >> iova_arith_log2(page)) + 1;
-	return m;
+	return (struct domain_mapping){ .start = start,
+					.length = last - start < most ? last - start + 1 : most,
+					.order = domain->page_shift };
 }
 
 /* *done: how many bytes are mapped, also where it fails. */
@@ -26,56 +27,35 @@ static int identity_map(struct iova_dma_domain *domain, struct iova_extent part,
 
 	*done = 0;
 	do {
-		struct iova_mapping m = identity(domain, part.start + *done, part.last);
+		struct domain_mapping piece = identity(domain, part.start + *done, part.last);
 		uint64_t bytes;
 
-		m.prot = prot;
-		error = domain->backend->ops->map(domain->backend, &m, &bytes);
+		error = iova_domain_map_pages(domain, &piece, piece.start, prot, &bytes);
 		*done += bytes;
 	} while (!error && *done - 1 < part.last - part.start);
 	return error;
 }
 
-static void leave(struct iova_dma_domain *domain, const struct iova_gather *gather)
-{
-	iova_port_lock_acquire(&domain->lock);
-	iova_gather_add(&domain->left, gather);
-	iova_port_lock_release(&domain->lock);
-}
-
-int iova_regions_flush(struct iova_dma_domain *domain)
+/* again: what is not there any more may be in an IOTLB. */
+static int identity_unmap(struct iova_dma_domain *domain, struct iova_extent part, bool again)
 {
 	struct iova_gather gather;
-	int error;
-
-	iova_port_lock_acquire(&domain->lock);
-	gather = domain->left;
-	iova_gather_clear(&domain->left);
-	iova_port_lock_release(&domain->lock);
-	error = iova_domain_invalidate(domain, &gather);
-	if (error)
-		leave(domain, &gather);
-	return error;
-}
-
-static int identity_unmap(struct iova_dma_domain *domain, struct iova_extent part)
-{
-	struct iova_gather gather = { .struct_size = sizeof(gather), .extent = { 1, 0 } };
 	uint64_t done = 0;
 	int error;
 
+	iova_gather_clear(&gather);
 	do {
-		struct iova_mapping m = identity(domain, part.start + done, part.last);
-		uint64_t bytes;
+		struct domain_mapping piece = identity(domain, part.start + done, part.last);
+		uint64_t gone = 0;
 
-		error = domain->backend->ops->unmap(domain->backend, &m, &gather, &bytes);
-		done += bytes;
+		error = iova_domain_unmap_part(domain, &piece, &gone, piece.length, again, &gather);
+		done += gone;
 	} while (!error && done - 1 < part.last - part.start);
-	if (!error)
-		error = domain->backend->ops->sync(domain->backend, &gather);
-	if (error)
-		leave(domain, &gather);
-	return error;
+	if (again) {
+		gather.extent = part;
+		gather.page_size = (uint64_t)1 << domain->page_shift;
+	}
+	return error ? error : iova_domain_invalidate(domain, &gather);
 }
 
 /* The last byte up to which some region maps what is at iova; false: none does. */
@@ -118,18 +98,54 @@ static bool part_find(const struct iova_dma_domain *domain, uint64_t at, uint64_
 }
 
 /* Unmaps what no other region maps. An error is not the end of it. */
-static int pages_unmap(struct iova_dma_domain *domain, struct iova_extent pages)
+static int pages_unmap(struct iova_dma_domain *domain, struct iova_extent pages, bool again)
 {
 	struct iova_extent part = { 0, 0 };
 	int error = 0;
 
 	for (uint64_t at = pages.start; part_find(domain, at, pages.last, &part); at = part.last + 1) {
-		int now = identity_unmap(domain, part);
+		int now = identity_unmap(domain, part, again);
 
 		error = error ? error : now;
 		if (part.last == pages.last)
 			break;
 	}
+	return error;
+}
+
+/* Tries to unmap those stuck regions that meet an extent, and gives them back: what they
+ * keep free, behind the invalidation. The first error. */
+static int stuck_clear(struct iova_dma_domain *domain, const struct iova_extent *extent)
+{
+	struct domain_region **link = &domain->stuck;
+	int first = 0;
+
+	while (*link) {
+		struct domain_region *region = *link;
+		bool meets = iova_domain_meet(&region->pages, extent);
+		int error = meets ? pages_unmap(domain, region->pages, true) : 0;
+
+		first = first ? first : error;
+		if (!meets || error) {
+			link = &region->next;
+			continue;
+		}
+		iova_unreserve(domain->space, &region->resv);
+		iova_region_free(domain, link);
+		iova_port_word_add(&domain->stuck_count, UINT64_MAX);
+	}
+	return first;
+}
+
+int iova_regions_flush(struct iova_dma_domain *domain)
+{
+	const struct iova_extent all = { 0, UINT64_MAX };
+	int error;
+
+	if (!iova_port_word_get(&domain->stuck_count) || !iova_domain_turn_try(domain))
+		return 0;
+	error = stuck_clear(domain, &all);
+	iova_domain_turn_give(domain);
 	return error;
 }
 
@@ -139,16 +155,18 @@ static int region_map(struct iova_dma_domain *domain, struct domain_region *regi
 {
 	const struct iova_extent pages = region->pages;
 	struct iova_extent part = { 0, 0 };
-	uint64_t at = pages.start, done;
-	int error;
+	uint64_t at = pages.start;
 
 	while (part_find(domain, at, pages.last, &part)) {
-		error = identity_map(domain, part, region->resv.prot, &done);
-		if (error) {
-			struct iova_extent undo = { pages.start, part.start + done - 1 };
+		uint64_t done = 0;
+		int error = stuck_clear(domain, &part);
 
+		if (!error)
+			error = identity_map(domain, part, region->resv.prot, &done);
+		if (error) {
+			region->pages.last = part.start + done - 1;
 			if (part.start + done != pages.start)
-				region->stuck = pages_unmap(domain, undo);
+				region->stuck = pages_unmap(domain, region->pages, false);
 			return error;
 		}
 		if (part.last == pages.last)
@@ -159,36 +177,41 @@ static int region_map(struct iova_dma_domain *domain, struct domain_region *regi
 	return 0;
 }
 
-/* A device may still reach it: nobody gets it any more. The domain owns it, for the device
- * may come again. */
+/* Of no device any more, for it may come again. What keeps it free takes no memory, but for a
+ * region that somebody else has reserved for a device that could not be attached: where there
+ * is none then, it is kept as long as he does. */
 static void region_keep(struct iova_dma_domain *domain, struct domain_region *region)
 {
 	struct iova_resv kept = region->resv;
-	int error;
 
-	kept.owner = domain;
-	error = iova_reserve(domain->space, &kept);
-	if (error && error != IOVA_ERR_EXIST)
-		iova_resv_owner_replace(domain->space, region->resv.owner, domain);
-}
-
-static void region_drop(struct iova_dma_domain *domain, struct domain_region *region)
-{
-	if (region->mapped) {
-		region->mapped = false;
-		region->stuck = pages_unmap(domain, region->pages);
-	}
-	if (region->stuck)
-		region_keep(domain, region);
-	if (region->reserved)
-		iova_unreserve(domain->space, &region->resv);
-	region->stuck = region->reserved = false;
+	kept.owner = region;
+	if (!region->reserved || !iova_resv_owner_move(domain->space, &region->resv, region))
+		iova_reserve(domain->space, &kept);
+	region->resv.owner = region;
+	region->next = domain->stuck;
+	domain->stuck = region;
+	iova_port_word_add(&domain->stuck_count, 1);
 }
 
 void iova_regions_drop(struct iova_dma_domain *domain, struct domain_device *device)
 {
-	for (struct domain_region *region = device->regions; region; region = region->next)
-		region_drop(domain, region);
+	for (struct domain_region **link = &device->regions; *link;) {
+		struct domain_region *region = *link;
+
+		if (region->mapped) {
+			region->mapped = false;
+			region->stuck = pages_unmap(domain, region->pages, false);
+		}
+		if (region->stuck) {
+			*link = region->next;
+			region_keep(domain, region);
+			continue;
+		}
+		if (region->reserved)
+			iova_unreserve(domain->space, &region->resv);
+		region->reserved = false;
+		link = &region->next;
+	}
 }
 
 /* EXIST: reserved for the device by somebody else, who takes it back. */

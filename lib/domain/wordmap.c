@@ -4,10 +4,11 @@
 #include <iova/error.h>
 
 #define FANOUT (1u << IOVA_WORDMAP_LOG2)
+#define ALIGN  (2 * IOVA_PORT_LINE) /* nothing else lies beside a word that a CPU changes */
 
 static struct iova_wordmap_block *block_make(struct iova_wordmap *map, uint32_t flags)
 {
-	struct iova_wordmap_block *block = map->memory.alloc(map->memory.ctx, sizeof(*block), sizeof(uint64_t), flags);
+	struct iova_wordmap_block *block = map->memory.alloc(map->memory.ctx, sizeof(*block), ALIGN, flags);
 
 	if (block)
 		memset(block, 0, sizeof(*block));
@@ -60,7 +61,7 @@ static uint64_t *above(struct iova_wordmap_block *block, unsigned level, uint64_
 	uint64_t first = *number >> shift;
 
 	if (!level)
-		return &block->of.word[slot_of(*number, 0)];
+		return &block->of.word[iova_wordmap_place(*number)];
 	for (unsigned slot = slot_of(*number, level); slot < FANOUT; slot++) {
 		struct iova_wordmap_block *next = load(block, slot);
 		uint64_t *word = next ? above(next, level - 1, number) : NULL;
@@ -78,7 +79,7 @@ static uint64_t *below(struct iova_wordmap_block *block, unsigned level, uint64_
 	uint64_t first = *number >> shift;
 
 	if (!level)
-		return &block->of.word[slot_of(*number, 0)];
+		return &block->of.word[iova_wordmap_place(*number)];
 	for (unsigned slot = slot_of(*number, level) + 1; slot-- > 0; first--) {
 		struct iova_wordmap_block *next = load(block, slot);
 		uint64_t *word = next ? below(next, level - 1, number) : NULL;
@@ -118,5 +119,5 @@ uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t 
 		}
 		block = made;
 	}
-	return block ? &block->of.word[slot_of(number, 0)] : NULL;
+	return block ? &block->of.word[iova_wordmap_place(number)] : NULL;
 }

@@ -28,7 +28,7 @@ static void unmark(struct iova_space *space, struct iova_span span)
 	uint64_t *mark = iova_ledger_mark(space, span);
 
 	if (mark)
-		iova_port_word_set(mark, 0);
+		iova_marks_drop(mark);
 }
 
 /* Takes a range, which is the caller's, out of the ledger, and makes it free. */

@@ -377,6 +377,18 @@ int iova_resv_owner_replace(struct iova_space *space, const void *old_owner, con
 	return error;
 }
 
+bool iova_resv_owner_move(struct iova_space *space, const struct iova_resv *resv, const void *owner)
+{
+	struct iova_resv_record **link;
+
+	iova_space_lock(space);
+	link = list_find(space, resv);
+	if (link)
+		(*link)->resv.owner = owner;
+	iova_space_unlock(space);
+	return link;
+}
+
 /* The window rounded inwards to granules; false where none is left. */
 static bool window_round(const struct iova_space *space, struct iova_extent *window)
 {

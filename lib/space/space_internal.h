@@ -456,6 +456,10 @@ bool iova_resv_span(const struct iova_space *space, struct iova_extent extent, s
 
 size_t iova_resv_record_bytes(size_t origin);
 
+/* Gives one reservation to another owner, without memory; false: there is none like it.
+ * pre: the other has none of its extent and type. */
+bool iova_resv_owner_move(struct iova_space *space, const struct iova_resv *resv, const void *owner);
+
 /* ---- stats.c ---- */
 
 void iova_space_stats(struct iova_space *space, struct iova_stats *stats);

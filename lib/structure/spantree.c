@@ -382,15 +382,16 @@ static void rebalance(struct iova_spantree *tree, struct iova_spantree_path *pat
 
 		inner_fetch(tree, inner);
 		merged = level ? inners_even(tree, left, right) : leaves_even(tree, left, right);
-
-		if (merged) {
+		if (merged) { /* what is longest in both is so in one of them */
+			if (tree->orders)
+				iova_runs_raise(&inner->runs[slot], &inner->runs[slot + 1]);
 			child_remove(tree, inner, slot + 1);
 		} else {
 			inner->key[slot + 1] = level ? ((struct iova_spantree_inner *)right)->key[0]
 						     : ((struct iova_spantree_leaf *)right)->start[0];
+			iova_spantree_runs_rederive(tree, inner, slot, level);
 			iova_spantree_runs_rederive(tree, inner, slot + 1, level);
 		}
-		iova_spantree_runs_rederive(tree, inner, slot, level);
 		count = inner->count;
 		least = IOVA_SPANTREE_MIN;
 	}
@@ -399,6 +400,21 @@ static void rebalance(struct iova_spantree *tree, struct iova_spantree_path *pat
 		tree->root = path->node[tree->height]->child[0];
 		iova_pool_put(&tree->inners, path->node[tree->height]);
 	}
+}
+
+/* The leaf is going to be evened out: its neighbour and their parent come while the runs
+ * above them fall. */
+static void neighbour_fetch(const struct iova_spantree *tree, const struct iova_spantree_path *path)
+{
+	const struct iova_spantree_inner *inner = path->node[0];
+	const char *leaf;
+
+	if (!tree->height || path->leaf->count != IOVA_SPANTREE_LEAF_MIN)
+		return;
+	leaf = inner->child[path->slot[0] ? path->slot[0] - 1u : 1];
+	for (size_t at = 0; at < sizeof(struct iova_spantree_leaf); at += LINE)
+		__builtin_prefetch(leaf + at, 1);
+	inner_fetch(tree, inner);
 }
 
 /* Takes the span at index out of leaf; neither keys nor runs. */
@@ -434,6 +450,7 @@ void iova_spantree_remove(struct iova_spantree *tree, struct iova_spantree_path 
 	struct iova_spantree_leaf *leaf = path->leaf;
 	struct iova_span was = iova_spantree_at(path);
 
+	neighbour_fetch(tree, path);
 	span_drop(tree, leaf, path->index);
 	if (!path->index && leaf->count)
 		keys_lift(tree, path);

@@ -5,6 +5,17 @@
 
 #include "contract.h"
 
+#include <stdlib.h>
+
 extern struct contract_rig contract_rig;
+
+/* Memory of this process, which close frees. */
+static inline void rig_memory_take(struct contract_rig *rig)
+{
+	void *memory = NULL;
+
+	HOLDS(!posix_memalign(&memory, MIB(2), MEMORY));
+	rig->memory = memory;
+}
 
 #endif

@@ -4,8 +4,6 @@
 
 #include "flat.h"
 
-#include <stdlib.h>
-
 #define DEVICES 4u
 
 static struct {
@@ -16,11 +14,8 @@ static struct {
 
 static void flat_open(struct contract_rig *rig)
 {
-	void *memory = NULL;
-
-	HOLDS(!posix_memalign(&memory, MIB(2), MEMORY));
-	rig->memory = memory;
-	rig->source = (uintptr_t)memory;
+	rig_memory_take(rig);
+	rig->source = (uintptr_t)rig->memory;
 	flat.devices = 0;
 }
 

@@ -3,7 +3,6 @@
 #include "rig.h"
 
 #include <iova/backends/soft.h>
-#include <stdlib.h>
 
 #define DEVICES 4u
 
@@ -14,10 +13,7 @@ static struct {
 
 static void soft_open(struct contract_rig *rig)
 {
-	void *memory = NULL;
-
-	HOLDS(!posix_memalign(&memory, MIB(2), MEMORY));
-	rig->memory = memory;
+	rig_memory_take(rig);
 	soft.count = 0;
 }
 

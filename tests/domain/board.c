@@ -79,6 +79,23 @@ void board_plain_domain(struct board *board, unsigned i)
 	board_domain(board, i, (struct iova_soft_config){ .aperture = { 0, GIB(4) - 1 } }, 0, NULL);
 }
 
+void board_begin_plain(struct board *board, unsigned domains)
+{
+	board_begin(board);
+	for (unsigned i = 0; i < domains; i++)
+		board_plain_domain(board, i);
+}
+
+int board_attach(struct board *board, unsigned domain, unsigned device)
+{
+	return iova_dma_attach(board->domain[domain], &board->device[device], 0, NULL, NULL);
+}
+
+int board_detach(struct board *board, unsigned domain, unsigned device)
+{
+	return iova_dma_detach(board->domain[domain], &board->device[device]);
+}
+
 struct iova_resv board_region(uint32_t type, uint64_t start, uint64_t last)
 {
 	return (struct iova_resv){ .struct_size = sizeof(struct iova_resv),
@@ -88,6 +105,20 @@ struct iova_resv board_region(uint32_t type, uint64_t start, uint64_t last)
 				   .origin = "board" };
 }
 
+struct iova_resv board_direct(uint64_t first_page, uint64_t last_page)
+{
+	return board_region(IOVA_RESV_DIRECT, MIB(1) + first_page * PAGE, MIB(1) + (last_page + 1) * PAGE - 1);
+}
+
+unsigned board_reached(struct board *board, unsigned device)
+{
+	unsigned mask = 0;
+
+	for (unsigned i = 0; i < 10; i++)
+		mask |= (unsigned)board_is_identity(board, device, MIB(1) + i * PAGE, MIB(1) + i * PAGE) << i;
+	return mask;
+}
+
 struct iova_device *board_device(struct board *board, unsigned i, const struct iova_resv *regions, size_t count)
 {
 	struct iova_soft_device_config config = { .struct_size = sizeof(config), regions, count, &board->heap.memory };
@@ -95,6 +126,13 @@ struct iova_device *board_device(struct board *board, unsigned i, const struct i
 	assert_int_equal(iova_soft_device_create(&config, &board->soft[i]), 0);
 	board->device[i] = (struct iova_device){ .struct_size = sizeof(board->device[i]), .handle = board->soft[i] };
 	return &board->device[i];
+}
+
+void board_begin_attached(struct board *board, unsigned domains, const struct iova_resv *regions, size_t count)
+{
+	board_begin_plain(board, domains);
+	board_device(board, 0, regions, count);
+	assert_int_equal(board_attach(board, 0, 0), 0);
 }
 
 struct iova_soft_stats board_stats(const struct board *board, unsigned domain)
@@ -116,6 +154,27 @@ static struct iova_stats space_stats(const struct board *board, unsigned domain)
 uint64_t board_reserved(const struct board *board, unsigned domain)
 {
 	return space_stats(board, domain).reserved_granules;
+}
+
+struct count {
+	const void *owner;
+	unsigned count;
+};
+
+static int count_owned(void *ctx, const struct iova_resv *resv)
+{
+	struct count *count = ctx;
+
+	count->count += resv->owner == count->owner;
+	return 0;
+}
+
+unsigned board_reservations(const struct board *board, unsigned domain, const void *owner)
+{
+	struct count count = { owner, 0 };
+
+	assert_int_equal(iova_resv_walk(iova_dma_space(board->domain[domain]), count_owned, &count), 0);
+	return count.count;
 }
 
 int board_read(struct board *board, unsigned device, uint64_t iova, unsigned char *byte)

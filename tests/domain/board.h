@@ -48,12 +48,25 @@ void board_domain(struct board *board, unsigned i, struct iova_soft_config soft,
 		  const struct iova_space_config *space);
 /* Of 4 GiB, strict. */
 void board_plain_domain(struct board *board, unsigned i);
+/* With so many of those. */
+void board_begin_plain(struct board *board, unsigned domains);
 struct iova_device *board_device(struct board *board, unsigned i, const struct iova_resv *regions, size_t count);
 
+/* And device 0 is attached to the first, with its regions. */
+void board_begin_attached(struct board *board, unsigned domains, const struct iova_resv *regions, size_t count);
+int board_attach(struct board *board, unsigned domain, unsigned device);
+int board_detach(struct board *board, unsigned domain, unsigned device);
+
 struct iova_resv board_region(uint32_t type, uint64_t start, uint64_t last);
+/* Pages of the ten at 1 MiB. */
+struct iova_resv board_direct(uint64_t first_page, uint64_t last_page);
+/* Which of the ten does the device reach, 1:1? Bit n: page n. */
+unsigned board_reached(struct board *board, unsigned device);
 
 struct iova_soft_stats board_stats(const struct board *board, unsigned domain);
 uint64_t board_reserved(const struct board *board, unsigned domain); /* granules */
+/* How many reservations an owner has. */
+unsigned board_reservations(const struct board *board, unsigned domain, const void *owner);
 /* What comes back for one byte. */
 int board_read(struct board *board, unsigned device, uint64_t iova, unsigned char *byte);
 /* Is [start, last] 1:1 for the device, as far as each page's first byte tells? */

@@ -8,19 +8,15 @@
 
 #define MEMORY IOVA_SOFT_CALLS /* beside the callbacks: an allocation */
 
-static struct iova_resv direct(uint64_t first_page, uint64_t last_page)
-{
-	return board_region(IOVA_RESV_DIRECT, MIB(1) + first_page * PAGE, MIB(1) + (last_page + 1) * PAGE - 1);
-}
-
 /* Domain 0 has devices 0 and 1, whose regions overlap, domain 1 has device 2, with a region
  * between those. Device 3 is blocked; a region of its
  * is known to domain 1. Both are deferred, and what was unmapped waits. */
 static void begin(struct board *board)
 {
-	struct iova_resv first[] = { direct(0, 3), board_region(IOVA_RESV_MSI, MIB(4), MIB(4) + PAGE - 1) };
+	struct iova_resv first[] = { board_direct(0, 3), board_region(IOVA_RESV_MSI, MIB(4), MIB(4) + PAGE - 1) };
 	struct iova_resv imported = board_region(IOVA_RESV_DIRECT, MIB(3), MIB(3) + PAGE - 1);
-	struct iova_resv second = direct(2, 9), third[] = { direct(1, 1), direct(5, 5) }, fourth[] = { direct(0, 9) };
+	struct iova_resv second = board_direct(2, 9), third[] = { board_direct(1, 1), board_direct(5, 5) },
+			 fourth[] = { board_direct(0, 9) };
 
 	board_begin(board);
 	for (unsigned i = 0; i < 2; i++) {
@@ -38,7 +34,7 @@ static void begin(struct board *board)
 	imported.owner = &board->device[3];
 	assert_int_equal(iova_reserve(iova_dma_space(board->domain[1]), &imported), 0);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(iova_dma_attach(board->domain[i / 2], &board->device[i], 0, NULL, NULL), 0);
+		assert_int_equal(board_attach(board, i / 2, i), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t iova;
 
@@ -49,7 +45,7 @@ static void begin(struct board *board)
 
 static int attach(struct board *board)
 {
-	return iova_dma_attach(board->domain[1], &board->device[3], 0, NULL, NULL);
+	return board_attach(board, 1, 3);
 }
 
 static int dry_run(struct board *board)
@@ -59,7 +55,7 @@ static int dry_run(struct board *board)
 
 static int detach(struct board *board)
 {
-	return iova_dma_detach(board->domain[0], &board->device[0]);
+	return board_detach(board, 0, 0);
 }
 
 static int join(struct board *board)
@@ -177,6 +173,72 @@ static void a_join_that_fails_changes_nothing(void **state)
 	assert_true(failures[MEMORY] >= 10);
 }
 
+/* A number that is no error's, which one of its callbacks returns once. */
+static struct {
+	struct iova_backend_ops below, ops;
+	uint32_t call;
+} positive;
+
+static int positive_result(uint32_t call, int result)
+{
+	if (positive.call != call)
+		return result;
+	positive.call = IOVA_SOFT_CALLS;
+	return 1;
+}
+
+static int positive_caps(struct iova_backend *b, struct iova_caps *caps)
+{
+	return positive_result(IOVA_SOFT_CAPS, positive.below.caps(b, caps));
+}
+
+static int positive_reserved(struct iova_backend *b, void *handle, iova_resv_fn visit, void *ctx)
+{
+	return positive_result(IOVA_SOFT_RESERVED, positive.below.reserved(b, handle, visit, ctx));
+}
+
+static int positive_attach(struct iova_backend *b, void *handle)
+{
+	return positive.call == IOVA_SOFT_ATTACH ? positive_result(IOVA_SOFT_ATTACH, 0)
+						 : positive.below.attach(b, handle);
+}
+
+static int positive_detach(struct iova_backend *b, void *handle)
+{
+	return positive.call == IOVA_SOFT_DETACH ? positive_result(IOVA_SOFT_DETACH, 0)
+						 : positive.below.detach(b, handle);
+}
+
+static void what_is_no_error_is_one(void **state)
+{
+	static const struct {
+		uint32_t call;
+		int (*operation)(struct board *);
+	} steps[] = { { IOVA_SOFT_CAPS, attach },  { IOVA_SOFT_RESERVED, attach },  { IOVA_SOFT_ATTACH, attach },
+		      { IOVA_SOFT_CAPS, dry_run }, { IOVA_SOFT_RESERVED, dry_run }, { IOVA_SOFT_DETACH, detach },
+		      { IOVA_SOFT_ATTACH, join } };
+	struct board board;
+	uint64_t picture;
+
+	(void)state;
+	begin(&board);
+	positive.below = *board.iommu[0]->ops;
+	positive.ops = positive.below;
+	positive.ops.caps = positive_caps;
+	positive.ops.reserved = positive_reserved;
+	positive.ops.attach = positive_attach;
+	positive.ops.detach = positive_detach;
+	board.iommu[0]->ops = board.iommu[1]->ops = &positive.ops;
+	picture = board_picture(&board);
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		positive.call = steps[i].call;
+		assert_int_equal(steps[i].operation(&board), IOVA_ERR_IO);
+		assert_int_equal(positive.call, IOVA_SOFT_CALLS);
+		assert_true(board_picture(&board) == picture);
+	}
+	board_end(&board);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +246,7 @@ int main(void)
 		cmocka_unit_test(a_dry_run_never_changes_anything),
 		cmocka_unit_test(a_detach_that_fails_changes_nothing),
 		cmocka_unit_test(a_join_that_fails_changes_nothing),
+		cmocka_unit_test(what_is_no_error_is_one),
 	};
 
 	return cmocka_run_group_tests_name("attach_fails", tests, NULL, NULL);

@@ -54,43 +54,57 @@ static void nothing_is_free(struct world *w, int error)
 	assert_int_equal(iova, 0);
 }
 
-/* The nth call of unmap does done bytes, and then fails, or says that it has not. */
+/* The nth call of a callback does so many pages, and then fails. */
+struct step {
+	unsigned nth, done;
+	int result, error; /* what it returns, and what that is taken for */
+};
+
+/* Strict and deferred, at each of the three segments, of which the second has two pages. */
+static void at_each_step(void (*tell)(uint32_t flags, struct step step), const int *results, unsigned count)
+{
+	for (uint32_t flags = 0; flags <= IOVA_DMA_DEFERRED; flags++)
+		for (unsigned nth = 1; nth <= 3; nth++)
+			for (unsigned done = 0; done < 1 + (nth == 2); done++)
+				for (unsigned i = 0; i < count; i++)
+					tell(flags, (struct step){ nth, done, results[i],
+								   results[i] < 0 ? results[i] : IOVA_ERR_IO });
+}
+
+static void unmap_fails(uint32_t flags, struct step step)
+{
+	struct world w;
+	uint64_t iova;
+
+	begin(&w, flags, 0);
+	assert_int_equal(map_all(&w, &iova), 0);
+	world_fail(&w, WORLD_UNMAP, step.nth, UINT64_MAX, step.result, step.done * PAGE);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), step.error);
+	assert_int_equal(world_entries(&w), 4 - (step.nth - 1) - (step.nth == 3) - step.done);
+	assert_int_equal(world_stats(&w).quarantined_granules, 4);
+	assert_int_equal(world_stats(&w).live_granules, 0);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), IOVA_ERR_NOENT);
+	if (step.result != IOVA_ERR_NOENT) { /* which a second try takes for done */
+		world_fail(&w, WORLD_UNMAP, 1, UINT64_MAX, step.result, 0);
+		nothing_is_free(&w, IOVA_ERR_AGAIN);
+		assert_int_equal(iova_dma_flush(w.domain), step.error);
+		assert_int_equal(world_stats(&w).quarantined_granules, 4);
+	}
+	world_heal(&w);
+	assert_int_equal(iova_dma_flush(w.domain), 0);
+	assert_int_equal(world_stats(&w).quarantined_granules, 0);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), IOVA_ERR_NOENT);
+	assert_int_equal(map_all(&w, &iova), 0);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), 0);
+	world_end(&w);
+}
+
 static void an_unmap_that_fails_keeps_the_range(void **state)
 {
 	static const int results[] = { IOVA_ERR_IO, IOVA_ERR_TIMEDOUT, IOVA_ERR_NOENT, 0, 1 };
 
 	(void)state;
-	for (uint32_t flags = 0; flags <= IOVA_DMA_DEFERRED; flags++)
-		for (unsigned nth = 1; nth <= 3; nth++)
-			for (unsigned done = 0; done < 1 + (nth == 2); done++)
-				for (unsigned i = 0; i < 5; i++) {
-					int error = results[i] < 0 ? results[i] : IOVA_ERR_IO;
-					struct world w;
-					uint64_t iova, left;
-
-					begin(&w, flags, 0);
-					assert_int_equal(map_all(&w, &iova), 0);
-					world_fail(&w, WORLD_UNMAP, nth, UINT64_MAX, results[i], done * PAGE);
-					assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), error);
-					left = 4 - (nth - 1) - (nth == 3) - done;
-					assert_int_equal(world_entries(&w), left);
-					assert_int_equal(world_stats(&w).quarantined_granules, 4);
-					assert_int_equal(world_stats(&w).live_granules, 0);
-					assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), IOVA_ERR_NOENT);
-					if (results[i] != IOVA_ERR_NOENT) { /* which a second try takes for done */
-						world_fail(&w, WORLD_UNMAP, 1, UINT64_MAX, results[i], 0);
-						nothing_is_free(&w, IOVA_ERR_AGAIN);
-						assert_int_equal(iova_dma_flush(w.domain), error);
-						assert_int_equal(world_stats(&w).quarantined_granules, 4);
-					}
-					world_heal(&w);
-					assert_int_equal(iova_dma_flush(w.domain), 0);
-					assert_int_equal(world_stats(&w).quarantined_granules, 0);
-					assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), IOVA_ERR_NOENT);
-					assert_int_equal(map_all(&w, &iova), 0);
-					assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), 0);
-					world_end(&w);
-				}
+	at_each_step(unmap_fails, results, 5);
 }
 
 /* While one mapping cannot be unmapped, nothing that waits with it comes back; what does
@@ -119,6 +133,17 @@ static void a_broken_mapping_holds_up_the_quarantine(void **state)
 	world_end(&w);
 }
 
+/* Three pages are mapped, the callback fails from then on, and so does the unmap of some. */
+static void begin_broken(struct world *w, uint32_t entries, enum world_call call, uint64_t *iova, unsigned count)
+{
+	begin(w, 0, entries);
+	for (unsigned i = 0; i < 3; i++)
+		iova[i] = map_page(w);
+	world_fail(w, call, 1, UINT64_MAX, IOVA_ERR_IO, 0);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(iova_dma_unmap(w->domain, iova[i], PAGE), IOVA_ERR_IO);
+}
+
 /* Each is tried again with each flush, and the first error is the flush's. */
 static void several_are_broken(void **state)
 {
@@ -126,17 +151,12 @@ static void several_are_broken(void **state)
 	uint64_t iova[3];
 
 	(void)state;
-	begin(&w, 0, 0);
-	for (unsigned i = 0; i < 3; i++)
-		iova[i] = map_page(&w);
-	world_fail(&w, WORLD_UNMAP, 1, UINT64_MAX, IOVA_ERR_TIMEDOUT, 0);
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(iova_dma_unmap(w.domain, iova[i], PAGE), IOVA_ERR_TIMEDOUT);
+	begin_broken(&w, 0, WORLD_UNMAP, iova, 3);
 	w.calls[WORLD_UNMAP] = 0;
-	assert_int_equal(iova_dma_flush(w.domain), IOVA_ERR_TIMEDOUT);
-	assert_int_equal(w.calls[WORLD_UNMAP], 3);
-	world_fail(&w, WORLD_UNMAP, 2, 1, IOVA_ERR_IO, 0);
 	assert_int_equal(iova_dma_flush(w.domain), IOVA_ERR_IO);
+	assert_int_equal(w.calls[WORLD_UNMAP], 3);
+	world_fail(&w, WORLD_UNMAP, 2, 1, IOVA_ERR_TIMEDOUT, 0);
+	assert_int_equal(iova_dma_flush(w.domain), IOVA_ERR_TIMEDOUT);
 	assert_int_equal(world_entries(&w), 1);
 	assert_int_equal(world_stats(&w).quarantined_granules, 3);
 	assert_int_equal(iova_dma_flush(w.domain), 0);
@@ -175,12 +195,7 @@ static void ranges_without_room_stay_live(void **state)
 		struct world w;
 		uint64_t iova[3];
 
-		begin(&w, 0, 1);
-		for (unsigned i = 0; i < 3; i++)
-			iova[i] = map_page(&w);
-		world_fail(&w, call, 1, UINT64_MAX, IOVA_ERR_IO, 0);
-		for (unsigned i = 0; i < 3; i++)
-			assert_int_equal(iova_dma_unmap(w.domain, iova[i], PAGE), IOVA_ERR_IO);
+		begin_broken(&w, 1, call, iova, 3);
 		assert_int_equal(world_stats(&w).quarantined_granules, 1);
 		assert_int_equal(world_stats(&w).live_granules, 2);
 		for (unsigned i = 0; i < 3; i++)
@@ -197,31 +212,30 @@ static void ranges_without_room_stay_live(void **state)
 
 /* Whichever call of map fails, after how much, also where it says that it has not: nothing
  * is mapped, and the range is free. */
+static void map_fails(uint32_t flags, struct step step)
+{
+	uint64_t iova = 7;
+	struct world w;
+
+	begin(&w, flags, 0);
+	world_fail(&w, WORLD_MAP, step.nth, 1, step.result, step.done * PAGE);
+	assert_int_equal(map_all(&w, &iova), step.error);
+	assert_int_equal(iova, 7);
+	assert_int_equal(world_entries(&w), 0);
+	assert_int_equal(world_stats(&w).free_granules, 4);
+	for (unsigned page = 0; page < 4; page++)
+		assert_int_equal(iova_dma_unmap(w.domain, FIRST + page * PAGE, PAGE), IOVA_ERR_NOENT);
+	assert_int_equal(map_all(&w, &iova), 0);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), 0);
+	world_end(&w);
+}
+
 static void a_map_that_fails_is_undone(void **state)
 {
 	static const int results[] = { IOVA_ERR_IO, IOVA_ERR_QUOTA, 0, 1 };
 
 	(void)state;
-	for (uint32_t flags = 0; flags <= IOVA_DMA_DEFERRED; flags++)
-		for (unsigned nth = 1; nth <= 3; nth++)
-			for (unsigned done = 0; done < 1 + (nth == 2); done++)
-				for (unsigned i = 0; i < 4; i++) {
-					uint64_t iova = 7;
-					struct world w;
-
-					begin(&w, flags, 0);
-					world_fail(&w, WORLD_MAP, nth, 1, results[i], done * PAGE);
-					assert_int_equal(map_all(&w, &iova), results[i] < 0 ? results[i] : IOVA_ERR_IO);
-					assert_int_equal(iova, 7);
-					assert_int_equal(world_entries(&w), 0);
-					assert_int_equal(world_stats(&w).free_granules, 4);
-					for (unsigned page = 0; page < 4; page++)
-						assert_int_equal(iova_dma_unmap(w.domain, FIRST + page * PAGE, PAGE),
-								 IOVA_ERR_NOENT);
-					assert_int_equal(map_all(&w, &iova), 0);
-					assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), 0);
-					world_end(&w);
-				}
+	at_each_step(map_fails, results, 4);
 }
 
 /* The undo fails too: the range is kept, and a flush clears it, though most of it was
@@ -288,12 +302,7 @@ static void broken_domains_are_destroyed(void **state)
 		uint64_t iova[3];
 		struct world w;
 
-		begin(&w, 0, 1);
-		for (unsigned i = 0; i < 3; i++)
-			iova[i] = map_page(&w);
-		world_fail(&w, WORLD_UNMAP, 1, UINT64_MAX, IOVA_ERR_IO, 0);
-		for (unsigned i = 0; i < 2; i++)
-			assert_int_equal(iova_dma_unmap(w.domain, iova[i], PAGE), IOVA_ERR_IO);
+		begin_broken(&w, 1, WORLD_UNMAP, iova, 2);
 		if (heals)
 			world_heal(&w);
 		assert_int_equal(iova_dma_domain_destroy(w.domain), 0);

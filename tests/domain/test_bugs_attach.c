@@ -6,21 +6,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-static struct iova_resv direct(uint64_t first_page, uint64_t last_page)
-{
-	return board_region(IOVA_RESV_DIRECT, MIB(1) + first_page * PAGE, MIB(1) + (last_page + 1) * PAGE - 1);
-}
-
-static int attach(struct board *board, unsigned domain, unsigned device)
-{
-	return iova_dma_attach(board->domain[domain], &board->device[device], 0, NULL, NULL);
-}
-
-static int detach(struct board *board, unsigned domain, unsigned device)
-{
-	return iova_dma_detach(board->domain[domain], &board->device[device]);
-}
-
 /* The page of the memory that the device finds at iova. */
 static unsigned page_at(struct board *board, uint64_t iova)
 {
@@ -37,23 +22,19 @@ static void bug_16_no_flush_when_the_page_table_is_exchanged(void **state)
 	uint64_t a, b;
 
 	(void)state;
-	board_begin(&board);
-	board_plain_domain(&board, 0);
-	board_plain_domain(&board, 1);
-	board_device(&board, 0, NULL, 0);
-	assert_int_equal(attach(&board, 0, 0), 0);
+	board_begin_attached(&board, 2, NULL, 0);
 	assert_int_equal(iova_dma_map(board.domain[0], NULL, 1 * PAGE, PAGE, READ_WRITE, &a), 0);
 	assert_int_equal(iova_dma_map(board.domain[1], NULL, 2 * PAGE, PAGE, READ_WRITE, &b), 0);
 	assert_int_equal(a, b);
 	assert_int_equal(page_at(&board, a), 1);
-	assert_int_equal(attach(&board, 1, 0), 0);
+	assert_int_equal(board_attach(&board, 1, 0), 0);
 	assert_int_equal(page_at(&board, a), 2);
 	assert_int_equal(iova_dma_unmap(board.domain[0], a, PAGE), 0);
-	assert_int_equal(detach(&board, 0, 0), 0);
+	assert_int_equal(board_detach(&board, 0, 0), 0);
 	assert_int_equal(iova_dma_map(board.domain[0], NULL, 3 * PAGE, PAGE, READ_WRITE, &a), 0);
 	assert_int_equal(a, b);
 	assert_int_equal(page_at(&board, a), 2);
-	assert_int_equal(attach(&board, 0, 0), 0);
+	assert_int_equal(board_attach(&board, 0, 0), 0);
 	assert_int_equal(page_at(&board, a), 3);
 	assert_int_equal(iova_dma_unmap(board.domain[0], a, PAGE), 0);
 	assert_int_equal(iova_dma_unmap(board.domain[1], b, PAGE), 0);
@@ -90,7 +71,7 @@ static void *guest_attach(void *ctx)
 {
 	struct guest *guest = ctx;
 
-	guest->error = attach(guest->board, 0, guest->device);
+	guest->error = board_attach(guest->board, 0, guest->device);
 	return NULL;
 }
 
@@ -103,14 +84,13 @@ static void bug_18_list_lost_on_a_shared_domain(void **state)
 	uint64_t iova;
 
 	(void)state;
-	board_begin(&board);
-	board_plain_domain(&board, 0);
+	board_begin_plain(&board, 1);
 	ops = *board.iommu[0]->ops;
 	meeting.attach = ops.attach;
 	ops.attach = attach_meeting;
 	board.iommu[0]->ops = &ops;
 	for (unsigned i = 0; i < 3; i++) {
-		struct iova_resv region = direct(i, i + 2);
+		struct iova_resv region = board_direct(i, i + 2);
 
 		board_device(&board, i, &region, 1);
 	}
@@ -119,7 +99,7 @@ static void bug_18_list_lost_on_a_shared_domain(void **state)
 		assert_int_equal(pthread_create(&guests[i].thread, NULL, guest_attach, &guests[i]), 0);
 	}
 	for (unsigned i = 0; i < 100; i++) {
-		assert_int_equal(iova_dma_map(board.domain[0], NULL, 0, PAGE, READ_WRITE, &iova), 0);
+		assert_int_equal(iova_dma_map(board.domain[0], NULL, i * PAGE, PAGE, READ_WRITE, &iova), 0);
 		assert_int_equal(iova_dma_unmap(board.domain[0], iova, PAGE), 0);
 	}
 	for (unsigned i = 0; i < 3; i++) {
@@ -129,7 +109,7 @@ static void bug_18_list_lost_on_a_shared_domain(void **state)
 	assert_false(meeting.met);
 	assert_int_equal(board_stats(&board, 0).entries[0], 5);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(detach(&board, 0, i), 0);
+		assert_int_equal(board_detach(&board, 0, i), 0);
 	assert_int_equal(board_reserved(&board, 0), 0);
 	board_end(&board);
 }
@@ -137,22 +117,18 @@ static void bug_18_list_lost_on_a_shared_domain(void **state)
 /* A join of which the first switch fails. */
 static void bug_21_moved_before_the_switch_that_fails(void **state)
 {
-	struct iova_resv region = direct(0, 3);
+	struct iova_resv region = board_direct(0, 3);
 	struct board board;
 
 	(void)state;
-	board_begin(&board);
-	board_plain_domain(&board, 0);
-	board_plain_domain(&board, 1);
-	board_device(&board, 0, &region, 1);
-	assert_int_equal(attach(&board, 0, 0), 0);
+	board_begin_attached(&board, 2, &region, 1);
 	iova_soft_fail(board.iommu[1], IOVA_SOFT_ATTACH, 1, IOVA_ERR_IO, 0);
 	assert_int_equal(iova_dma_join(board.domain[1], board.domain[0], NULL, NULL), IOVA_ERR_IO);
 	assert_true(board_is_identity(&board, 0, MIB(1), MIB(1) + 4 * PAGE - 1));
 	assert_int_equal(board_reserved(&board, 0), 4);
 	assert_int_equal(board_reserved(&board, 1), 0);
-	assert_int_equal(detach(&board, 1, 0), IOVA_ERR_NOENT);
-	assert_int_equal(detach(&board, 0, 0), 0);
+	assert_int_equal(board_detach(&board, 1, 0), IOVA_ERR_NOENT);
+	assert_int_equal(board_detach(&board, 0, 0), 0);
 	board_end(&board);
 }
 
@@ -213,13 +189,12 @@ static void bug_only_the_first_device_of_a_group_gets_its_regions(void **state)
 	struct board board;
 
 	(void)state;
-	board_begin(&board);
-	board_plain_domain(&board, 0);
+	board_begin_plain(&board, 1);
 	for (unsigned i = 0; i < 3; i++) {
-		struct iova_resv region = direct(2 * i, 2 * i);
+		struct iova_resv region = board_direct(2 * i, 2 * i);
 
 		board_device(&board, i, &region, 1);
-		assert_int_equal(attach(&board, 0, i), 0);
+		assert_int_equal(board_attach(&board, 0, i), 0);
 		assert_int_equal(board_reserved(&board, 0), i + 1);
 		assert_true(board_is_identity(&board, i, region.extent.start, region.extent.last));
 	}
@@ -230,16 +205,15 @@ static void bug_only_the_first_device_of_a_group_gets_its_regions(void **state)
  * mapped by nobody. */
 static void bug_gap_behind_two_regions(void **state)
 {
-	struct iova_resv others[] = { direct(0, 4), direct(4, 6) }, all = direct(0, 9);
+	struct iova_resv others[] = { board_direct(0, 4), board_direct(4, 6) }, all = board_direct(0, 9);
 	struct board board;
 
 	(void)state;
-	board_begin(&board);
-	board_plain_domain(&board, 0);
+	board_begin_plain(&board, 1);
 	board_device(&board, 0, others, 2);
 	board_device(&board, 1, &all, 1);
-	assert_int_equal(attach(&board, 0, 0), 0);
-	assert_int_equal(attach(&board, 0, 1), 0);
+	assert_int_equal(board_attach(&board, 0, 0), 0);
+	assert_int_equal(board_attach(&board, 0, 1), 0);
 	assert_true(board_is_identity(&board, 1, MIB(1), MIB(1) + 10 * PAGE - 1));
 	board_end(&board);
 }
@@ -248,7 +222,7 @@ static void bug_gap_behind_two_regions(void **state)
 static void bug_region_over_what_waits(void **state)
 {
 	const struct iova_soft_config soft = { .aperture = { MIB(1), MIB(1) + PAGE - 1 } };
-	struct iova_resv region = direct(0, 0);
+	struct iova_resv region = board_direct(0, 0);
 	struct board board;
 	uint64_t iova;
 
@@ -257,11 +231,11 @@ static void bug_region_over_what_waits(void **state)
 	board_domain(&board, 0, soft, IOVA_DMA_DEFERRED, NULL);
 	board_device(&board, 0, NULL, 0);
 	board_device(&board, 1, &region, 1);
-	assert_int_equal(attach(&board, 0, 0), 0);
+	assert_int_equal(board_attach(&board, 0, 0), 0);
 	assert_int_equal(iova_dma_map(board.domain[0], NULL, 5 * PAGE, PAGE, READ_WRITE, &iova), 0);
 	assert_int_equal(page_at(&board, MIB(1)), 5);
 	assert_int_equal(iova_dma_unmap(board.domain[0], iova, PAGE), 0);
-	assert_int_equal(attach(&board, 0, 1), 0);
+	assert_int_equal(board_attach(&board, 0, 1), 0);
 	assert_true(board_is_identity(&board, 1, MIB(1), MIB(1) + PAGE - 1));
 	board_end(&board);
 }

@@ -20,7 +20,7 @@ static void begin(struct board *board)
 	board_plain_domain(board, EARLY);
 	board_plain_domain(board, INTO);
 	board_device(board, 0, regions, 2);
-	assert_int_equal(iova_dma_attach(board->domain[EARLY], &board->device[0], 0, NULL, NULL), 0);
+	assert_int_equal(board_attach(board, EARLY, 0), 0);
 }
 
 /* Before any device is known but by its stream: its regions and nothing else. */
@@ -61,7 +61,7 @@ static void a_join_moves_devices_with_their_regions(void **state)
 	assert_int_equal(iova_dma_domain_destroy(board.domain[EARLY]), 0);
 	board.domain[EARLY] = NULL;
 	/* It works there like one that was attached. */
-	assert_int_equal(iova_dma_attach(board.domain[INTO], &board.device[0], 0, NULL, NULL), IOVA_ERR_EXIST);
+	assert_int_equal(board_attach(&board, INTO, 0), IOVA_ERR_EXIST);
 	assert_int_equal(iova_dma_map(board.domain[INTO], &board.device[0], 7 * PAGE, PAGE, READ_WRITE, &iova), 0);
 	assert_int_equal(board_read(&board, 0, iova, &byte), 0);
 	assert_int_equal(byte, 7);
@@ -126,7 +126,7 @@ static void refused_joins(void **state)
 	begin(&board);
 	assert_int_equal(iova_dma_join(board.domain[EARLY], board.domain[EARLY], NULL, NULL), IOVA_ERR_INVAL);
 	/* Attached to both: it is there already. */
-	assert_int_equal(iova_dma_attach(board.domain[INTO], &board.device[0], 0, NULL, NULL), 0);
+	assert_int_equal(board_attach(&board, INTO, 0), 0);
 	assert_int_equal(iova_dma_join(board.domain[INTO], board.domain[EARLY], NULL, NULL), IOVA_ERR_EXIST);
 	assert_int_equal(iova_dma_detach(board.domain[EARLY], &board.device[0]), 0);
 	assert_int_equal(iova_dma_join(board.domain[INTO], board.domain[EARLY], NULL, NULL), 0);
@@ -134,27 +134,22 @@ static void refused_joins(void **state)
 	board_end(&board);
 }
 
-static struct iova_resv direct(uint64_t first_page, uint64_t last_page)
-{
-	return board_region(IOVA_RESV_DIRECT, MIB(1) + first_page * PAGE, MIB(1) + (last_page + 1) * PAGE - 1);
-}
-
 /* Three devices, of which the regions overlap, in the early domain. */
 static void begin_three(struct board *board)
 {
-	struct iova_resv second[] = { direct(2, 5), direct(8, 9) }, third = direct(4, 8);
+	struct iova_resv second[] = { board_direct(2, 5), board_direct(8, 9) }, third = board_direct(4, 8);
 
 	begin(board);
 	board_device(board, 1, second, 2);
 	board_device(board, 2, &third, 1);
-	assert_int_equal(iova_dma_attach(board->domain[EARLY], &board->device[1], 0, NULL, NULL), 0);
-	assert_int_equal(iova_dma_attach(board->domain[EARLY], &board->device[2], 0, NULL, NULL), 0);
+	assert_int_equal(board_attach(board, EARLY, 1), 0);
+	assert_int_equal(board_attach(board, EARLY, 2), 0);
 }
 
 /* Into a domain that works, has a device with one of the regions too, and mappings. */
 static void regions_that_meet_are_merged(void **state)
 {
-	struct iova_resv region = direct(5, 6);
+	struct iova_resv region = board_direct(5, 6);
 	struct board board;
 	unsigned char byte;
 	uint64_t iova;
@@ -162,7 +157,7 @@ static void regions_that_meet_are_merged(void **state)
 	(void)state;
 	begin_three(&board);
 	board_device(&board, 3, &region, 1);
-	assert_int_equal(iova_dma_attach(board.domain[INTO], &board.device[3], 0, NULL, NULL), 0);
+	assert_int_equal(board_attach(&board, INTO, 3), 0);
 	assert_int_equal(iova_dma_map(board.domain[INTO], NULL, 9 * PAGE, PAGE, READ_WRITE, &iova), 0);
 	assert_int_equal(iova_dma_join(board.domain[INTO], board.domain[EARLY], NULL, NULL), 0);
 	assert_int_equal(board_stats(&board, EARLY).devices, 0);
@@ -226,7 +221,7 @@ static void a_device_that_cannot_go_back_stays(void **state)
 	assert_int_equal(board_reserved(&board, INTO), 5);
 	assert_int_equal(board_stats(&board, EARLY).entries[0], 8);
 	assert_int_equal(board_reserved(&board, EARLY), 8);
-	assert_int_equal(iova_dma_attach(board.domain[INTO], &board.device[0], 0, NULL, NULL), IOVA_ERR_EXIST);
+	assert_int_equal(board_attach(&board, INTO, 0), IOVA_ERR_EXIST);
 	board_end(&board);
 }
 
@@ -236,7 +231,7 @@ static void regions_that_cannot_be_taken_over(void **state)
 {
 	const struct iova_soft_config low = { .aperture = { 0, MIB(1) + 8 * PAGE - 1 } };
 	struct board_seen seen = { 0 };
-	struct iova_resv fewer = direct(3, 3);
+	struct iova_resv fewer = board_direct(3, 3);
 	struct board board;
 	uint64_t picture;
 
@@ -245,7 +240,7 @@ static void regions_that_cannot_be_taken_over(void **state)
 	board_domain(&board, 2, low, 0, NULL);
 	fewer.prot = IOVA_READ;
 	board_device(&board, 3, &fewer, 1);
-	assert_int_equal(iova_dma_attach(board.domain[2], &board.device[3], 0, NULL, NULL), 0);
+	assert_int_equal(board_attach(&board, 2, 3), 0);
 	picture = board_picture(&board);
 	assert_int_equal(iova_dma_join(board.domain[2], board.domain[EARLY], board_see, &seen), IOVA_ERR_NOTSUP);
 	assert_int_equal(seen.count, 4); /* two are behind the end, and two meet the one of fewer rights */
@@ -264,7 +259,8 @@ static int count_resv(void *ctx, const struct iova_resv *resv)
  * device by others than its backend comes along. */
 static void what_belongs_to_a_device_comes_along(void **state)
 {
-	struct iova_resv regions[] = { direct(0, 0), board_region(IOVA_RESV_DIRECT_RELAXABLE, MIB(2), MIB(3) - 1) };
+	struct iova_resv regions[] = { board_direct(0, 0),
+				       board_region(IOVA_RESV_DIRECT_RELAXABLE, MIB(2), MIB(3) - 1) };
 	struct iova_resv window = board_region(IOVA_RESV_WINDOW, MIB(4), MIB(4) + 2 * PAGE - 1);
 	unsigned count = 0;
 	struct board board;
@@ -315,7 +311,7 @@ static void nothing_translates_by_what_was_before(void **state)
 	begin(&board);
 	board_domain(&board, 2, soft, IOVA_DMA_DEFERRED, NULL);
 	board_device(&board, 1, NULL, 0);
-	assert_int_equal(iova_dma_attach(board.domain[2], &board.device[1], 0, NULL, NULL), 0);
+	assert_int_equal(board_attach(&board, 2, 1), 0);
 	assert_int_equal(iova_dma_map(board.domain[2], NULL, 0, 4 * PAGE, READ_WRITE, &iova), 0);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(board_read(&board, 1, iova + i * PAGE, &byte), 0);
@@ -446,7 +442,7 @@ static int attach_slowly(struct iova_backend *b, void *handle)
 static void joins_in_both_directions_at_once(void **state)
 {
 	struct iova_backend_ops ops;
-	struct iova_resv region = direct(3, 6);
+	struct iova_resv region = board_direct(3, 6);
 	struct mover movers[3];
 	struct reader reader;
 	struct board board;

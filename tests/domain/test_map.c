@@ -206,8 +206,10 @@ static void constraints_are_kept(void **state)
 	struct iova_constraints c = { .struct_size = sizeof(c) };
 	struct iova_device device = device_of();
 	struct iova_dma_request request = request_of(&page);
+	struct iova_extent found;
 	struct world w;
 	uint64_t iova[4];
+	void *cookie;
 
 	(void)state;
 	world_begin(&w, &(struct world_config){ .space = { .flags = IOVA_SPACE_TRACKED } });
@@ -234,6 +236,13 @@ static void constraints_are_kept(void **state)
 		assert_int_equal(iova_dma_unmap(w.domain, iova[i], PAGE), 0);
 	c = (struct iova_constraints){ .struct_size = sizeof(c), .phase = PAGE };
 	assert_int_equal(iova_dma_map_request(w.domain, &request, iova), IOVA_ERR_INVAL);
+	c = (struct iova_constraints){ .struct_size = sizeof(c), .align = PAGE / 2 };
+	assert_int_equal(iova_dma_map_request(w.domain, &request, iova), IOVA_ERR_INVAL);
+	c = (struct iova_constraints){ .struct_size = sizeof(c), .cookie = &w };
+	assert_int_equal(iova_dma_map_request(w.domain, &request, iova), 0);
+	assert_int_equal(iova_find(iova_dma_space(w.domain), iova[0], &found, &cookie), 0);
+	assert_ptr_equal(cookie, &w);
+	assert_int_equal(iova_dma_unmap(w.domain, iova[0], PAGE), 0);
 	c = (struct iova_constraints){ .struct_size = sizeof(c), .min = GIB(2) - 1 };
 	assert_int_equal(iova_dma_map_request(w.domain, &request, iova), IOVA_ERR_NOSPC);
 	c = (struct iova_constraints){ .struct_size = sizeof(c), .prefer_limit = MIB(1) - 1 };

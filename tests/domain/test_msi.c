@@ -27,6 +27,9 @@ struct front {
 	void (*during_map)(void *ctx);
 	void *ctx;
 	bool maps_nothing, unmaps_nothing;
+	int result;	 /* of those */
+	uint64_t budget; /* that it says it has; 0: none */
+	uint64_t maps;	 /* calls */
 };
 
 static struct iova_backend *real_of(struct iova_backend *b)
@@ -36,7 +39,10 @@ static struct iova_backend *real_of(struct iova_backend *b)
 
 static int front_caps(struct iova_backend *b, struct iova_caps *caps)
 {
-	return real_of(b)->ops->caps(real_of(b), caps);
+	int error = real_of(b)->ops->caps(real_of(b), caps);
+
+	caps->max_mappings = ((struct front *)b)->budget;
+	return error;
 }
 
 static int front_attach(struct iova_backend *b, void *handle)
@@ -58,10 +64,11 @@ static int front_map(struct iova_backend *b, const struct iova_mapping *m, uint6
 {
 	struct front *front = (struct front *)b;
 
+	front->maps++;
 	if (front->during_map)
 		front->during_map(front->ctx);
 	*mapped_bytes = 0;
-	return front->maps_nothing ? 0 : front->real->ops->map(front->real, m, mapped_bytes);
+	return front->maps_nothing ? front->result : front->real->ops->map(front->real, m, mapped_bytes);
 }
 
 static int front_unmap(struct iova_backend *b, const struct iova_mapping *m, struct iova_gather *g,
@@ -70,7 +77,7 @@ static int front_unmap(struct iova_backend *b, const struct iova_mapping *m, str
 	struct front *front = (struct front *)b;
 
 	*unmapped_bytes = 0;
-	return front->unmaps_nothing ? 0 : front->real->ops->unmap(front->real, m, g, unmapped_bytes);
+	return front->unmaps_nothing ? front->result : front->real->ops->unmap(front->real, m, g, unmapped_bytes);
 }
 
 static int front_sync(struct iova_backend *b, const struct iova_gather *g)
@@ -477,6 +484,91 @@ static void a_map_that_fails_leaves_nothing(void **state)
 	end(&w);
 }
 
+/* Another domain, over a backend that says it has so many entries. */
+static void begin_budget(struct world *w, uint64_t budget)
+{
+	struct iova_dma_config config = { .struct_size = sizeof(config) };
+
+	begin(w);
+	assert_int_equal(iova_dma_detach(w->domain, &w->device), 0);
+	assert_int_equal(iova_dma_domain_destroy(w->domain), 0);
+	w->front.budget = budget;
+	assert_int_equal(iova_dma_domain_create(&config, &w->front.base, &w->domain), 0);
+	assert_int_equal(iova_dma_attach(w->domain, &w->device, 0, NULL, NULL), 0);
+}
+
+static int map_page(struct world *w, uint64_t *iova)
+{
+	return iova_dma_map(w->domain, &w->device, 0, PAGE, IOVA_READ, iova);
+}
+
+/* Of two entries, with a mapping of the domain and a page of the window. */
+static void doorbells_count_in_the_budget(void **state)
+{
+	struct iova_msi_window *window;
+	uint64_t mapped, iova, other;
+	struct world w;
+
+	(void)state;
+	begin_budget(&w, 2);
+	window = window_of(&w, 4);
+	assert_int_equal(map_page(&w, &mapped), 0);
+	assert_int_equal(iova_msi_get(window, 0, &iova), 0);
+	w.front.maps = 0;
+	other = 7;
+	assert_int_equal(iova_msi_get(window, PAGE, &other), IOVA_ERR_QUOTA);
+	assert_int_equal(map_page(&w, &other), IOVA_ERR_QUOTA);
+	assert_int_equal(other, 7);
+	assert_int_equal(iova_msi_get(window, 8, &other), 0);
+	assert_int_equal(other, iova + 8);
+	assert_int_equal(w.front.maps, 0);
+	assert_int_equal(iova_msi_put(window, iova), 0);
+	assert_int_equal(map_page(&w, &other), IOVA_ERR_QUOTA);
+	assert_int_equal(iova_msi_put(window, iova), 0);
+	assert_int_equal(map_page(&w, &other), 0);
+	assert_int_equal(iova_msi_get(window, 0, &iova), IOVA_ERR_QUOTA);
+	assert_int_equal(iova_dma_unmap(w.domain, other, PAGE), 0);
+	assert_int_equal(iova_dma_unmap(w.domain, mapped, PAGE), 0);
+	assert_int_equal(iova_msi_window_destroy(window), 0);
+	end(&w);
+}
+
+/* Of one entry: it is taken as long as the page is mapped, and by what fails not at all. */
+static void the_entry_of_a_doorbell_comes_back(void **state)
+{
+	struct iova_msi_window *window;
+	uint64_t iova, mapped;
+	struct world w;
+
+	(void)state;
+	begin_budget(&w, 1);
+	window = window_of(&w, 4);
+	for (unsigned done = 0; done < 2; done++) {
+		fail_next(&w, IOVA_SOFT_MAP, done * PAGE);
+		assert_int_equal(iova_msi_get(window, 0, &iova), IOVA_ERR_IO);
+	}
+	w.front.maps_nothing = true;
+	for (w.front.result = 0; w.front.result < 2; w.front.result++)
+		assert_int_equal(iova_msi_get(window, 0, &iova), IOVA_ERR_IO);
+	w.front.maps_nothing = false;
+	assert_int_equal(iova_msi_get(window, 0, &iova), 0);
+	/* It may still be mapped: another doorbell's get unmaps it first, where that can be. */
+	w.front.unmaps_nothing = true;
+	assert_int_equal(iova_msi_put(window, iova), IOVA_ERR_IO);
+	assert_int_equal(map_page(&w, &mapped), IOVA_ERR_QUOTA);
+	assert_int_equal(iova_msi_get(window, PAGE, &iova), IOVA_ERR_QUOTA);
+	w.front.unmaps_nothing = false;
+	assert_int_equal(iova_msi_get(window, PAGE, &iova), 0);
+	assert_int_equal(entries(&w), 1);
+	/* It is unmapped, and waits for its invalidation. */
+	fail_next(&w, IOVA_SOFT_SYNC, 0);
+	assert_int_equal(iova_msi_put(window, iova), IOVA_ERR_IO);
+	assert_int_equal(map_page(&w, &mapped), 0);
+	assert_int_equal(iova_dma_unmap(w.domain, mapped, PAGE), 0);
+	assert_int_equal(iova_msi_window_destroy(window), 0);
+	end(&w);
+}
+
 static void memory_that_fails_at_the_nth_request(void **state)
 {
 	const struct iova_msi_config config = { sizeof(config), { WINDOW, WINDOW + PAGE - 1 } };
@@ -599,6 +691,8 @@ int main(void)
 		cmocka_unit_test(a_window_at_the_top_of_all_addresses),
 		cmocka_unit_test(a_page_waits_for_its_invalidation),
 		cmocka_unit_test(a_map_that_fails_leaves_nothing),
+		cmocka_unit_test(doorbells_count_in_the_budget),
+		cmocka_unit_test(the_entry_of_a_doorbell_comes_back),
 		cmocka_unit_test(memory_that_fails_at_the_nth_request),
 		cmocka_unit_test(an_abandoned_window_touches_nothing),
 		cmocka_unit_test(bug_18_msi_list_lock_lost_on_a_shared_domain),

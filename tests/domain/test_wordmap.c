@@ -95,11 +95,33 @@ static void words_are_0_at_first(void **state)
 	assert_int_equal(*word, 0);
 	assert_ptr_equal(iova_wordmap_make(&map, 1000, 0), word);
 	assert_ptr_equal(iova_wordmap_find(&map, 1000), word);
-	assert_ptr_equal(iova_wordmap_find(&map, 512), word - (1000 - 512));
+	assert_int_equal(*iova_wordmap_find(&map, 512), 0);
 	assert_int_equal(*iova_wordmap_find(&map, 1023), 0);
 	assert_null(iova_wordmap_find(&map, 511));
 	assert_null(iova_wordmap_find(&map, 1024));
 	assert_null(iova_wordmap_find(&map, UINT64_MAX));
+	end(&map, &heap);
+}
+
+/* Each number has a word of its own, a pair lies together, and 128 bytes from the next. */
+static void neighbours_share_no_line(void **state)
+{
+	struct heap heap = { .live = 0 };
+	struct iova_wordmap map;
+
+	(void)state;
+	begin(&map, &heap, UINT64_MAX);
+	for (uint64_t number = 512; number < 1024; number++)
+		*iova_wordmap_make(&map, number, 0) = number;
+	for (uint64_t number = 512; number < 1024; number += 2) {
+		uint64_t *word = iova_wordmap_find(&map, number), *next = iova_wordmap_find(&map, number + 2);
+
+		assert_int_equal(*word, number);
+		assert_int_equal(word[1], number + 1);
+		assert_ptr_equal(iova_wordmap_near(iova_wordmap_find(&map, 700), 700, number), word);
+		if (next)
+			assert_int_not_equal((uintptr_t)word / 128, (uintptr_t)next / 128);
+	}
 	end(&map, &heap);
 }
 
@@ -206,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_keep_what_is_written),
 		cmocka_unit_test(words_are_0_at_first),
+		cmocka_unit_test(neighbours_share_no_line),
 		cmocka_unit_test(memory_fails),
 		cmocka_unit_test(another_cpu_is_first),
 		cmocka_unit_test(what_was_made_is_found_from_either_side),

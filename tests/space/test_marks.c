@@ -249,7 +249,7 @@ static void one_of_two_tables_is_given_back(void **state)
 	test_memory_init(&memory);
 	inner = memory.hooks;
 	memory.hooks.alloc = reenter;
-	table_bytes = 64 + 4096; /* what is in front of 64 buckets */
+	table_bytes = 128 + 8192; /* what is in front of 64 buckets */
 	config = test_config(0, MAX >> 16, IOVA_SPACE_CHECKED, &memory);
 	config.cache_granules = 0;
 	assert_ok(iova_space_create(&config, &space));
