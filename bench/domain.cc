@@ -68,7 +68,8 @@ struct WaitingPair {
 	}
 };
 
-/* The calls that a domain makes to its backend. */
+/* The calls that a domain makes to its backend: segments are mapped one by one, and unmapped
+ * in one go. */
 class BackendPair
 {
       public:
@@ -98,14 +99,13 @@ class BackendPair
 	int free(uint64_t, uint64_t bytes)
 	{
 		iova_mapping m = first();
-		int errors = 0;
+		uint64_t done = 0;
 
-		for (size_t i = 0; i < load.segments; i++, m.iova += bytes / load.segments) {
-			uint64_t done = 0;
+		m.page_count *= load.segments;
 
-			errors |= backend->ops->unmap(backend, &m, &gather, &done);
-			errors |= done != bytes / load.segments;
-		}
+		int errors = backend->ops->unmap(backend, &m, &gather, &done);
+
+		errors |= done != bytes;
 		if (++unmapped == unmaps) {
 			errors |= backend->ops->sync(backend, &gather);
 			clear();

@@ -62,6 +62,7 @@ static int start(struct iova_dma_domain *domain, const struct iova_dma_config *c
 	domain->page_shift = iova_arith_trailing_zeros(caps->page_sizes);
 	domain->larger = caps->flags & IOVA_CAPS_WHOLE ? 0 : domain->page_sizes & (domain->page_sizes - 1);
 	domain->larger = domain->larger ? domain->larger & (0 - domain->larger) : UINT64_MAX;
+	domain->row = caps->flags & IOVA_CAPS_WHOLE ? 0 : domain->larger;
 	domain->granule = space->granule;
 	domain->shift = iova_arith_log2(space->granule);
 	domain->first = space->aperture.start;

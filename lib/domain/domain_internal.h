@@ -56,6 +56,7 @@ struct iova_dma_domain {
 	struct iova_memory memory;
 	uint64_t page_sizes, granule;
 	uint64_t larger;	  /* the second smallest page, or more than any length has */
+	uint64_t row;		  /* segments shorter than that are unmapped in one go */
 	struct iova_extent reach; /* what the backend translates */
 	unsigned shift;		  /* log2 of the granule */
 	unsigned page_shift;	  /* log2 of the smallest page */

@@ -8,21 +8,43 @@
 
 #include <iova/error.h>
 
-/* The next part of what is asked for, which begins where the last one ended. */
-static struct iova_dma_segment part_next(const struct iova_dma_domain *domain, const struct domain_request *request,
-					 size_t *i, struct domain_mapping *part)
+/* The next segment of what is asked for, in whole granules; its pages begin where the last
+ * one's ended. */
+static struct iova_dma_segment segment_next(const struct iova_dma_domain *domain, const struct domain_request *request,
+					    size_t *i, struct domain_mapping *pages)
 {
 	const uint64_t within = domain->granule - 1;
 	struct iova_dma_segment segment = iova_request_segment(request, i);
 
 	segment.length += segment.source & within;
 	segment.source &= ~within;
-	part->start += part->length;
-	part->length = (segment.length + within) & ~within;
-	part->order = iova_layout_order(part->start, segment.source);
-	part->flags = request->flags;
-	part->more = *i < request->count;
+	pages->start += pages->length;
+	pages->length = (segment.length + within) & ~within;
+	pages->order = iova_layout_order(pages->start, segment.source);
+	pages->flags = request->flags;
 	return segment;
+}
+
+/* The next part of its record: a segment, or a row of them that have small pages alone.
+ * Where mappings are whole, each segment is one. */
+static void part_next(const struct iova_dma_domain *domain, const struct domain_request *request, size_t *i,
+		      struct domain_mapping *part)
+{
+	struct domain_mapping next;
+
+	segment_next(domain, request, i, part);
+	next = *part;
+	while (*i < request->count && next.length < domain->row) {
+		size_t after = *i;
+
+		segment_next(domain, request, &after, &next);
+		if (next.length >= domain->row)
+			break;
+		part->length += next.length;
+		part->order = domain->page_shift;
+		*i = after;
+	}
+	part->more = *i < request->count;
 }
 
 /* Room for all records; those behind the first are set. *mapping is the first. */
@@ -64,19 +86,19 @@ static void parts_forget(struct iova_dma_domain *domain, const struct domain_req
 	}
 }
 
-/* *done: of all parts. */
-static int parts_map(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t start,
+/* *done: of all segments. */
+static int segments_map(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t start,
 		     uint64_t *done)
 {
-	struct domain_mapping part = { .start = start };
+	struct domain_mapping pages = { .start = start };
 	int error = 0;
 
 	*done = 0;
 	for (size_t i = 0; i < request->count && !error;) {
-		struct iova_dma_segment segment = part_next(domain, request, &i, &part);
+		struct iova_dma_segment segment = segment_next(domain, request, &i, &pages);
 		uint64_t bytes;
 
-		error = iova_domain_map_pages(domain, &part, segment.source, request->prot, &bytes);
+		error = iova_domain_map_pages(domain, &pages, segment.source, request->prot, &bytes);
 		*done += bytes;
 	}
 	return error;
@@ -153,7 +175,7 @@ static int map(struct iova_dma_domain *domain, const struct domain_request *requ
 		error = iova_budget_take(domain, &mapping);
 	if (error)
 		return give_up(domain, request, start, error);
-	error = parts_map(domain, request, start, &done);
+	error = segments_map(domain, request, start, &done);
 	if (error) {
 		unwind(domain, &mapping, done);
 		return error;

@@ -37,12 +37,16 @@ static inline unsigned iova_wordmap_slot(uint64_t number)
 }
 
 /* Where a number's word is in its block. Two CPUs use neighbours at once: each pair of words
- * is 128 bytes from the next one, two cache lines, because a processor may fetch two. */
+ * is 128 bytes from the next one, two cache lines, because a processor may fetch two. What is
+ * the first of every block, as large pages are, would be in one set of a cache: the block's
+ * number moves it. */
 static inline unsigned iova_wordmap_place(uint64_t number)
 {
-	unsigned slot = iova_wordmap_slot(number), pair = slot >> 1;
+	unsigned pair = ((unsigned)number ^ (unsigned)(number >> IOVA_WORDMAP_LOG2 << 1)) >> 1 &
+			((1u << (IOVA_WORDMAP_LOG2 - 1)) - 1);
 
-	return (pair << 4 | pair >> (IOVA_WORDMAP_LOG2 - 4) << 1 | (slot & 1)) & ((1u << IOVA_WORDMAP_LOG2) - 1);
+	return (pair << 4 | pair >> (IOVA_WORDMAP_LOG2 - 4) << 1 | ((unsigned)number & 1)) &
+	       ((1u << IOVA_WORDMAP_LOG2) - 1);
 }
 
 /* The word of a number; NULL where no word of its block was ever made. */
