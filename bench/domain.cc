@@ -325,19 +325,23 @@ void list_mode(const Load &load, bool deferred, std::vector<WorkloadEntry> &list
 	}
 }
 
-void report_one(const Times &times, const Series &null, const Series &locked, const Names &names, Report &report)
+void report_one(const Times &times, const Series &null, const Series &locked, const Load &load, const Names &names,
+		Report &report)
 {
 	auto space = times.find(names.space), backend = times.find(names.backend), domain = times.find(names.domain);
 	Series added;
 
 	if (space == times.end() || backend == times.end() || domain == times.end())
 		return;
-	/* The driver is in each: it must not be taken off twice. */
+	/* The driver is in each: it must not be taken off twice. A list is as many maps as it has
+	 * segments. */
 	for (size_t i = 0; i < locked.size(); i++)
-		added.push_back((domain->second[i] - space->second[i] - backend->second[i] + null[i]) / locked[i]);
+		added.push_back((domain->second[i] - space->second[i] - backend->second[i] + null[i]) / locked[i] /
+				static_cast<double>(load.segments));
 	printf("| %s | %.2f | %.2f | %.2f | %.2f |\n", names.domain.c_str(), median(divide(space->second, locked)),
 	       median(divide(backend->second, locked)), median(divide(domain->second, locked)), median(added));
-	report.rows.push_back({ names.domain + " adds", unit_locked, added });
+	report.rows.push_back(
+		{ names.domain + (load.segments > 1 ? " adds, a segment" : " adds"), unit_locked, added });
 }
 
 } /* namespace */
@@ -354,12 +358,12 @@ void domain_list(const Options &options, std::vector<WorkloadEntry> &list)
 void domain_report(const Times &times, const Series &null, const Series &locked, Report &report)
 {
 	printf("\nD, in L, the driver included:\n"
-	       "| map + unmap | space | backend | domain | the domain adds |\n"
+	       "| map + unmap | space | backend | domain | the domain adds, a segment |\n"
 	       "| --- | --- | --- | --- | --- |\n");
 	for (const Load &load : loads)
 		for (const BackendKind &kind : backend_kinds)
 			for (bool deferred : { false, true })
-				report_one(times, null, locked, names_of(load, kind, deferred), report);
+				report_one(times, null, locked, load, names_of(load, kind, deferred), report);
 }
 
 namespace

@@ -76,22 +76,23 @@ void iova_cache_plan(struct iova_cache *cache, struct iova_span world, uint32_t 
 	cache->granules_most = world.length / SHARE;
 	cache->split = world.start << cache->shift <= IOVA_CACHE_NARROW_LAST && last > IOVA_CACHE_NARROW_LAST;
 	cache->depth = !depth ? DEPTH_CHOICE : depth < IOVA_PORT_STACK_MOST ? depth : IOVA_PORT_STACK_MOST;
-	cache->depot_most = depot ? depot : DEPOT_CHOICE;
+	cache->depot_most = depot;
 	cache->depth_long = !depth ? DEPTH_LONG : cache->depth;
 	cache->ranges_most = RANGES_MOST + (uint64_t)cache->depth * 2 * cache->percpu.cpus;
 }
 
 bool iova_cache_limit(struct iova_cache *cache, uint64_t lengths, uint32_t depot)
 {
-	uint32_t depot_most = depot ? depot : DEPOT_CHOICE;
-	bool less = lengths < cache->directory->lengths || depot_most < cache->depot_most;
+	bool less = lengths < cache->directory->lengths;
 	uint64_t served = lengths < cache->directory->room ? lengths : cache->directory->room;
+	uint32_t depot_was = cache->depot_most;
 
-	__atomic_store_n(&cache->depot_most, depot_most, __ATOMIC_RELAXED);
+	__atomic_store_n(&cache->depot_most, depot, __ATOMIC_RELAXED);
 	__atomic_store_n(&cache->directory->lengths, (size_t)served, __ATOMIC_RELAXED);
 	for (struct iova_cache_lane *lane = cache->lanes; lane; lane = lane->next) {
 		iova_cache_lane_lock(cache, lane);
 		lane->off = lane->length > lengths;
+		less |= iova_cache_depot(lane, depot) < iova_cache_depot(lane, depot_was);
 		iova_cache_lane_unlock(cache, lane);
 	}
 	return less;
@@ -249,6 +250,13 @@ static void gate_make(const struct iova_cache *cache, struct iova_cache_gate *ga
 		gate_close(gate);
 }
 
+/* A quarantine gives back what waited in it at once: long ranges are kept as many as short
+ * ones, where they do not use up what lies below 4 GiB. */
+static uint32_t depot_choice(const struct iova_cache *cache, const struct iova_cache_lane *lane)
+{
+	return cache->split && !lane->wide ? DEPOT_CHOICE : DEPOT_CHOICE * (cache->depth / lane->capacity);
+}
+
 static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, unsigned class)
 {
 	struct iova_cache_lane *lane = memory;
@@ -258,6 +266,7 @@ static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, un
 	lane->length = index + 1;
 	lane->capacity = capacity_of(cache, lane->length);
 	lane->wide = class & IOVA_CACHE_WIDE;
+	lane->depot_choice = depot_choice(cache, lane);
 	lane->cpu = (struct iova_cache_cpu *)(void *)((char *)memory + lane_slots_end(cache));
 	iova_port_lock_init(&lane->lock, cache->atomic);
 	iova_port_slots_init(&cache->percpu, &lane->slots, iova_cache_closed(cache));

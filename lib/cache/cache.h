@@ -73,6 +73,7 @@ struct iova_cache_lane {
 	/* Constant. */
 	uint64_t length;	      /* granules */
 	uint32_t capacity;	      /* of each magazine */
+	uint32_t depot_choice;	      /* full magazines in its depot, where the user has no choice */
 	bool wide;		      /* its ranges all start above 4 GiB */
 	struct iova_cache_lane *next; /* of all lanes of the cache */
 	struct iova_cache_cpu *cpu;   /* behind the slots */
@@ -139,7 +140,7 @@ struct iova_cache {
 	uint64_t closed[3];		/* a stack of capacity 0 */
 
 	/* Under the lock of the cache's owner. */
-	uint32_t depot_most; /* full magazines in a depot; read without the lock too */
+	uint32_t depot_most; /* full magazines in a depot; 0: each lane's choice; read without the lock too */
 	struct iova_cache_lane *lanes;
 	uint64_t granules;	      /* that the magazines of all lanes could hold */
 	uint64_t ranges, ranges_most; /* the same in ranges, and how many at most */

@@ -29,6 +29,12 @@ static inline void iova_cache_lane_unlock(const struct iova_cache *cache, struct
 		iova_port_lock_release(&lane->lock);
 }
 
+/* How many full magazines the lane's depot has at most. */
+static inline uint32_t iova_cache_depot(const struct iova_cache_lane *lane, uint32_t depot_most)
+{
+	return depot_most ? depot_most : lane->depot_choice;
+}
+
 /* pre: the depot lock. */
 static inline void iova_cache_want(struct iova_cache_lane *lane, uint32_t ranges)
 {

@@ -210,11 +210,16 @@ bool iova_cache_refill(const struct iova_cache *cache, struct iova_cache_lane *l
 	return true;
 }
 
+static uint32_t depot_most(const struct iova_cache *cache, const struct iova_cache_lane *lane)
+{
+	return iova_cache_depot(lane, __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED));
+}
+
 /* So many ranges found no magazine. No more are wanted than all CPUs and a full depot
  * would keep. */
 static void spill_wants(const struct iova_cache *cache, struct iova_cache_lane *lane, size_t ranges)
 {
-	uint64_t magazines = __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED) + (uint64_t)2 * cache->percpu.cpus;
+	uint64_t magazines = depot_most(cache, lane) + (uint64_t)2 * cache->percpu.cpus;
 	uint64_t most = magazines * lane->capacity;
 	uint64_t more = lane->wanted < most ? most - lane->wanted : 0;
 
@@ -231,7 +236,7 @@ static bool spill(const struct iova_cache *cache, struct iova_cache_lane *lane, 
 		hands_swap(hands);
 		return true;
 	}
-	if (hands->spare && lane->fulls >= __atomic_load_n(&cache->depot_most, __ATOMIC_RELAXED))
+	if (hands->spare && lane->fulls >= depot_most(cache, lane))
 		return false;
 	if (!lane->empty) {
 		spill_wants(cache, lane, ranges);

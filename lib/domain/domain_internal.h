@@ -125,6 +125,7 @@ struct domain_request {
 	uint32_t prot, flags; /* flags: IOVA_MAP_ATOMIC also where the space is */
 
 	uint64_t offset, length, pad; /* as of a mapping; length is of all segments */
+	uint64_t longest;	      /* segment, where segments were measured as a list */
 	uint64_t sizes;		      /* pages above the granule that the longest segment can use */
 	uint64_t slide;		      /* where the range would start, were that segment mapped 1:1 */
 	uint64_t limit;		      /* the highest byte */
@@ -168,7 +169,18 @@ static inline bool iova_request_allowed(const struct domain_request *request)
 }
 /* The segments from *i on that touch, as one; *i moves behind them.
  * pre: measured. */
-struct iova_dma_segment iova_request_segment(const struct domain_request *request, size_t *i);
+static inline struct iova_dma_segment iova_request_segment(const struct domain_request *request, size_t *i)
+{
+	struct iova_dma_segment all = request->segments[(*i)++];
+
+	/* No segment touches the end of 2^64. */
+	for (; *i < request->count && request->segments[*i].source; ++*i) {
+		if (request->segments[*i].source != all.source + all.length)
+			break;
+		all.length += request->segments[*i].length;
+	}
+	return all;
+}
 
 /* place.c */
 
@@ -186,10 +198,10 @@ static inline int iova_domain_try(struct iova_dma_domain *domain, const struct d
 				  uint64_t *start)
 {
 	if (iova_request_is_plain(domain, request)) {
-		uint64_t align = request->sizes ? (uint64_t)1 << iova_arith_log2(request->sizes) : 0;
+		uint64_t align = request->sizes ? (uint64_t)1 << iova_arith_log2(request->sizes) : domain->granule;
 
-		if (!align)
-			return iova_alloc(domain->space, request->length, 0, request->limit, start);
+		if (!request->sizes)
+			return iova_alloc(domain->space, request->length, align, request->limit, start);
 		/* A source that begins on the largest page: so does the address, if it can. */
 		if (!(request->slide & (align - 1)) &&
 		    !iova_alloc(domain->space, request->length, align, request->limit, start))

@@ -20,13 +20,15 @@ static uint64_t at_most(uint64_t sizes, uint64_t length)
 struct domain_pages iova_layout_large(const struct iova_dma_domain *domain, uint64_t iova, uint64_t length,
 				      unsigned order)
 {
-	uint64_t sizes = domain->page_sizes & (((uint64_t)2 << order) - 1), larger, before;
-	unsigned log2 = iova_arith_log2(at_most(sizes_at(sizes, iova), length));
+	uint64_t sizes = at_most(domain->page_sizes & (((uint64_t)2 << order) - 1), length), larger, before;
+	unsigned log2 = iova_arith_log2(sizes);
 	struct domain_pages pages = { (uint64_t)1 << log2, length >> log2 };
 
-	larger = at_most(sizes, length) & ~((pages.size << 1) - 1);
-	if (!larger)
+	if (!(iova & (pages.size - 1)))
 		return pages;
+	log2 = iova_arith_log2(sizes_at(sizes, iova));
+	pages = (struct domain_pages){ (uint64_t)1 << log2, length >> log2 };
+	larger = sizes & ~((pages.size << 1) - 1);
 	/* Up to where a larger one begins, if it fits there. It does not begin here: it would
 	 * have been taken. */
 	larger &= 0 - larger;

@@ -25,24 +25,38 @@ static struct iova_dma_segment segment_next(const struct iova_dma_domain *domain
 	return segment;
 }
 
-/* The next part of its record: a segment, or a row of them that have small pages alone.
- * Where mappings are whole, each segment is one. */
-static void part_next(const struct iova_dma_domain *domain, const struct domain_request *request, size_t *i,
-		      struct domain_mapping *part)
+/* The segment that comes next, and those behind it that have small pages alone, if it does. */
+static void row_next(const struct iova_dma_domain *domain, const struct domain_request *request, size_t *i,
+		     struct domain_mapping *row)
 {
 	struct domain_mapping next;
 
-	segment_next(domain, request, i, part);
-	next = *part;
+	segment_next(domain, request, i, row);
+	next = *row;
 	while (*i < request->count && next.length < domain->row) {
 		size_t after = *i;
 
 		segment_next(domain, request, &after, &next);
 		if (next.length >= domain->row)
 			break;
-		part->length += next.length;
-		part->order = domain->page_shift;
+		row->length += next.length;
+		row->order = domain->page_shift;
 		*i = after;
+	}
+}
+
+/* The next part of its record: what is unmapped in one go. Where mappings are whole, that is
+ * a segment. */
+static void part_next(const struct iova_dma_domain *domain, const struct domain_request *request, size_t *i,
+		      struct domain_mapping *part)
+{
+	if (request->longest < domain->row) {
+		part->length = request->length;
+		part->order = domain->page_shift;
+		part->flags = request->flags;
+		*i = request->count;
+	} else {
+		row_next(domain, request, i, part);
 	}
 	part->more = *i < request->count;
 }

@@ -40,19 +40,6 @@ static int segments_sum(const struct domain_request *request, uint64_t *sum)
 	return 0;
 }
 
-struct iova_dma_segment iova_request_segment(const struct domain_request *request, size_t *i)
-{
-	struct iova_dma_segment all = request->segments[(*i)++];
-
-	/* No segment touches the end of 2^64. */
-	for (; *i < request->count && request->segments[*i].source; ++*i) {
-		if (request->segments[*i].source != all.source + all.length)
-			break;
-		all.length += request->segments[*i].length;
-	}
-	return all;
-}
-
 uint64_t iova_request_sizes(const struct iova_dma_domain *domain, uint64_t source, uint64_t length)
 {
 	uint64_t sizes = domain->page_sizes & ~((domain->granule << 1) - 1), fit = 0;
@@ -70,8 +57,9 @@ uint64_t iova_request_sizes(const struct iova_dma_domain *domain, uint64_t sourc
 static int segments_fit(const struct iova_dma_domain *domain, struct domain_request *request)
 {
 	const uint64_t within = domain->granule - 1;
-	uint64_t place = 0, longest = 0;
+	uint64_t place = 0;
 
+	request->longest = 0;
 	for (size_t i = 0; i < request->count;) {
 		bool first = !i;
 		struct iova_dma_segment segment = iova_request_segment(request, &i);
@@ -80,8 +68,8 @@ static int segments_fit(const struct iova_dma_domain *domain, struct domain_requ
 		if ((!first && segment.source & within) || (i < request->count && length & within))
 			return IOVA_ERR_INVAL;
 		length = (length + within) & ~within;
-		if (length > longest) {
-			longest = length;
+		if (length > request->longest) {
+			request->longest = length;
 			request->slide = source - place;
 			request->sizes = length < domain->larger ? 0 : iova_request_sizes(domain, source, length);
 		}

@@ -101,6 +101,26 @@ uint64_t *iova_wordmap_below(const struct iova_wordmap *map, uint64_t *number)
 	return below(map->root, map->levels, number);
 }
 
+uint64_t *iova_wordmap_walk(const struct iova_wordmap *map, uint64_t number)
+{
+	struct iova_wordmap_block *block = map->root;
+
+	for (unsigned level = map->levels; level && block; level--)
+		block = load(block, slot_of(number, level));
+	return block ? &block->of.word[iova_wordmap_place(number)] : NULL;
+}
+
+/* It is found at once, where it is the first of its place. */
+static void node_enter(struct iova_wordmap *map, uint64_t key, struct iova_wordmap_block *block)
+{
+	struct iova_wordmap_node *node = &map->node[key % IOVA_WORDMAP_NODES];
+
+	if (__atomic_exchange_n(&node->taken, true, __ATOMIC_RELAXED))
+		return;
+	node->key = key;
+	__atomic_store_n(&node->block, block, __ATOMIC_RELEASE);
+}
+
 uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t flags)
 {
 	struct iova_wordmap_block *block = map->root;
@@ -117,6 +137,8 @@ uint64_t *iova_wordmap_make(struct iova_wordmap *map, uint64_t number, uint32_t 
 			block_free(map, made);
 			made = below; /* another CPU's */
 		}
+		if (made && level == 2)
+			node_enter(map, iova_wordmap_key(number), made);
 		block = made;
 	}
 	return block ? &block->of.word[iova_wordmap_place(number)] : NULL;

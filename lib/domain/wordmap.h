@@ -3,7 +3,8 @@
  * A word of 64 bits for each number, 0 until it is written: a radix tree of blocks of
  * 512, made on demand and kept until the end. A block is found without a lock, and
  * several CPUs may make the same one at once; what the words mean, and who may change
- * which, is their users'.
+ * which, is their users'. The way from the root is long, so some of the nodes that lead
+ * to the blocks of words are found at once: of those that share a place, the first.
  */
 #ifndef IOVA_WORDMAP_H
 #define IOVA_WORDMAP_H
@@ -21,11 +22,27 @@ struct iova_wordmap_block {
 	} of;
 };
 
-struct iova_wordmap {
-	struct iova_wordmap_block *root; /* of words where levels is 0 */
-	unsigned levels;		 /* constant: of blocks that lead to blocks */
-	struct iova_memory memory;	 /* constant: where blocks come from */
+/* A node that leads to blocks of words. It is set once. */
+struct iova_wordmap_node {
+	struct iova_wordmap_block *block; /* NULL until the key is there */
+	uint64_t key;
+	bool taken; /* somebody sets it, or has */
 };
+
+#define IOVA_WORDMAP_NODES 32u
+
+struct iova_wordmap {
+	struct iova_wordmap_node node[IOVA_WORDMAP_NODES]; /* by key */
+	struct iova_wordmap_block *root;		   /* of words where levels is 0 */
+	unsigned levels;				   /* constant: of blocks that lead to blocks */
+	struct iova_memory memory;			   /* constant: where blocks come from */
+};
+
+/* Of the node that leads to a number's word. */
+static inline uint64_t iova_wordmap_key(uint64_t number)
+{
+	return number >> 2 * IOVA_WORDMAP_LOG2;
+}
 
 /* Numbers are at most last. NOMEM. */
 int iova_wordmap_init(struct iova_wordmap *map, uint64_t last, const struct iova_memory *memory);
@@ -49,17 +66,19 @@ static inline unsigned iova_wordmap_place(uint64_t number)
 	       ((1u << IOVA_WORDMAP_LOG2) - 1);
 }
 
+/* From the root on. */
+uint64_t *iova_wordmap_walk(const struct iova_wordmap *map, uint64_t number);
 /* The word of a number; NULL where no word of its block was ever made. */
 static inline uint64_t *iova_wordmap_find(const struct iova_wordmap *map, uint64_t number)
 {
-	struct iova_wordmap_block *block = map->root;
+	uint64_t key = iova_wordmap_key(number);
+	const struct iova_wordmap_node *node = &map->node[key % IOVA_WORDMAP_NODES];
+	struct iova_wordmap_block *block = __atomic_load_n(&node->block, __ATOMIC_ACQUIRE);
 
-	for (unsigned shift = map->levels * IOVA_WORDMAP_LOG2; shift; shift -= IOVA_WORDMAP_LOG2) {
-		block = __atomic_load_n(&block->of.below[iova_wordmap_slot(number >> shift)], __ATOMIC_ACQUIRE);
-		if (!block)
-			return NULL;
-	}
-	return &block->of.word[iova_wordmap_place(number)];
+	if (!block || node->key != key)
+		return iova_wordmap_walk(map, number);
+	block = __atomic_load_n(&block->of.below[iova_wordmap_slot(number >> IOVA_WORDMAP_LOG2)], __ATOMIC_ACQUIRE);
+	return block ? &block->of.word[iova_wordmap_place(number)] : NULL;
 }
 
 /* The word of a number, by that of another one; NULL where they are not of one block. */
