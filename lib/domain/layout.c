@@ -6,10 +6,10 @@
  */
 #include "domain_internal.h"
 
-/* The sizes of pages that could lie at iova, were there room. */
+/* The sizes of pages that could lie at iova, which is not 0, were there room. */
 static uint64_t sizes_at(uint64_t sizes, uint64_t iova)
 {
-	return iova ? sizes & (((iova & (0 - iova)) << 1) - 1) : sizes;
+	return sizes & (((iova & (0 - iova)) << 1) - 1);
 }
 
 static uint64_t at_most(uint64_t sizes, uint64_t length)

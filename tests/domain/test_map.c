@@ -747,6 +747,52 @@ static void whole_segments_are_one_entry_each(void **state)
 	world_end(&w);
 }
 
+/* Of a list, segments in a row that have small pages alone are unmapped by one call, and those
+ * with large pages apart from them; where the backend's mappings are whole, each by its own. */
+static void rows_of_small_segments_are_unmapped_at_once(void **state)
+{
+	static const struct iova_dma_segment lists[][6] = {
+		{ { MIB(1), PAGE }, { MIB(3), 2 * PAGE }, { MIB(5), PAGE }, { MIB(7), PAGE } },
+		{ { MIB(1), PAGE }, { MIB(3), PAGE }, { MIB(4), MIB(2) }, { MIB(7), PAGE }, { MIB(9), 3 * PAGE } },
+		{ { MIB(4), MIB(2) }, { MIB(7), PAGE }, { MIB(9), PAGE }, { MIB(10), MIB(2) } },
+		{ { MIB(4), MIB(2) }, { MIB(8), MIB(2) }, { MIB(11), PAGE } },
+	};
+	/* Of the lists: segments, entries, calls. */
+	static const unsigned counts[][3] = { { 4, 5, 1 }, { 5, 7, 3 }, { 4, 515, 3 }, { 3, 3, 3 } };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned whole = 0; whole < 2; whole++) {
+			struct iova_dma_request request = request_of(lists[i]);
+			uint64_t iova, at, bytes = 0;
+			struct world w;
+
+			request.count = counts[i][0];
+			world_begin(&w, &(struct world_config){ .caps_flags = whole ? IOVA_CAPS_WHOLE : 0,
+								.budget = counts[i][whole ? 0 : 1] });
+			world_fail(&w, WORLD_MAP, counts[i][0] - 1, 1, IOVA_ERR_IO, 0);
+			assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), IOVA_ERR_IO);
+			assert_int_equal(world_entries(&w), 0);
+			w.calls[WORLD_MAP] = w.calls[WORLD_UNMAP] = 0;
+			assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+			assert_int_equal(w.calls[WORLD_MAP], counts[i][0]);
+			if (!whole)
+				assert_int_equal(world_entries(&w), counts[i][1]);
+			at = iova;
+			for (unsigned n = 0; n < request.count; n++) {
+				world_leads(&w, at, lists[i][n].source, lists[i][n].length);
+				at += lists[i][n].length;
+				bytes += lists[i][n].length;
+			}
+			assert_int_equal(iova_dma_map(w.domain, NULL, 0, PAGE, READ_WRITE, &at), IOVA_ERR_QUOTA);
+			assert_int_equal(iova_dma_unmap(w.domain, iova + PAGE, PAGE), IOVA_ERR_INVAL);
+			assert_int_equal(iova_dma_unmap(w.domain, iova, bytes), 0);
+			assert_int_equal(w.calls[WORLD_UNMAP], counts[i][whole ? 0 : 2]);
+			assert_int_equal(world_entries(&w), 0);
+			world_end(&w);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -768,6 +814,7 @@ int main(void)
 		cmocka_unit_test(refused_domains),
 		cmocka_unit_test(granules_of_many_pages),
 		cmocka_unit_test(whole_segments_are_one_entry_each),
+		cmocka_unit_test(rows_of_small_segments_are_unmapped_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,53 @@ static void neighbours_share_no_line(void **state)
 	end(&map, &heap);
 }
 
+/* The first number of every block, as large pages have it: no two of sixteen blocks in a row
+ * share a set of a cache, which are as many as a page of 4 KiB has pairs of lines. */
+static void first_numbers_spread(void **state)
+{
+	struct heap heap = { .live = 0 };
+	struct iova_wordmap map;
+	unsigned seen = 0;
+
+	(void)state;
+	begin(&map, &heap, UINT64_MAX);
+	for (uint64_t block = 100; block < 116; block++) {
+		*iova_wordmap_make(&map, block * 512, 0) = block;
+		seen |= 1u << iova_wordmap_place(block * 512) / 16 % 16;
+	}
+	for (uint64_t block = 100; block < 116; block++)
+		assert_int_equal(*iova_wordmap_find(&map, block * 512), block);
+	assert_int_equal(seen, 0xffff);
+	end(&map, &heap);
+}
+
+/* Of the nodes that share a place the first is found at once, and the others are found too. */
+static void nodes_that_share_a_place(void **state)
+{
+	const uint64_t node = UINT64_C(1) << 2 * IOVA_WORDMAP_LOG2;
+	struct heap heap = { .live = 0 };
+	struct iova_wordmap map;
+
+	(void)state;
+	begin(&map, &heap, UINT64_MAX);
+	for (uint64_t i = 0; i < 3; i++) {
+		uint64_t number = (i * IOVA_WORDMAP_NODES + 5) * node + 7;
+
+		assert_null(iova_wordmap_find(&map, number));
+		*iova_wordmap_make(&map, number, 0) = number;
+		assert_null(iova_wordmap_find(&map, number + node));
+	}
+	for (uint64_t i = 0; i < 3; i++) {
+		uint64_t number = (i * IOVA_WORDMAP_NODES + 5) * node + 7;
+
+		assert_true(*iova_wordmap_find(&map, number) == number);
+		assert_ptr_equal(iova_wordmap_find(&map, number), iova_wordmap_walk(&map, number));
+		assert_null(iova_wordmap_find(&map, number + 512));
+	}
+	assert_true(map.node[5].key == 5);
+	end(&map, &heap);
+}
+
 static void memory_fails(void **state)
 {
 	struct heap heap = { .fail_at = 1 };
@@ -229,6 +276,8 @@ int main(void)
 		cmocka_unit_test(words_keep_what_is_written),
 		cmocka_unit_test(words_are_0_at_first),
 		cmocka_unit_test(neighbours_share_no_line),
+		cmocka_unit_test(first_numbers_spread),
+		cmocka_unit_test(nodes_that_share_a_place),
 		cmocka_unit_test(memory_fails),
 		cmocka_unit_test(another_cpu_is_first),
 		cmocka_unit_test(what_was_made_is_found_from_either_side),

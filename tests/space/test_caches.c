@@ -416,6 +416,12 @@ static void limits_change_while_it_is_used(void **state)
 	assert_true(more > kept);
 	limit(space, 0, 2);
 	assert_true(churn(space, PAGE, 64) <= kept);
+	kept = churn(space, 32 * PAGE, 64);
+	limit(space, 0, 0); /* the library's choice is more, and nothing goes back */
+	assert_true(stats_of(space).cached_granules >= kept);
+	assert_true(churn(space, 32 * PAGE, 64) > kept);
+	limit(space, 0, 1);
+	assert_true(stats_of(space).cached_granules < kept);
 	close_space(space);
 }
 

@@ -316,7 +316,10 @@ static void queries_outside(void **state)
  * found in the block of which the longest run is the shortest that suffices. */
 static void best_fit_far_away(void **state)
 {
-	static const unsigned shorter[][2] = { { 0, 2500 }, { 1000, 2048 }, { 100, 1030 } }; /* [leaf, leaf) */
+	/* Leaves with 7 in a row, but those of the last two with 6: [leaf, leaf). */
+	static const unsigned shorter[][4] = {
+		{ 0, 2500, 0, 2500 }, { 1000, 2048, 1000, 2048 }, { 100, 1030, 100, 1030 }, { 512, 768, 592, 608 }
+	};
 	const struct iova_span_query q = { .length = 5, .lo = 0, .hi = UINT64_MAX, .pick = IOVA_SPAN_BEST_FIT };
 	enum { LEAVES = 4096 };
 
@@ -327,15 +330,16 @@ static void best_fit_far_away(void **state)
 
 		setup(&f, 0, (uint64_t)LEAVES * IOVA_BITMAP_LEAF);
 		for (uint64_t leaf = 0; leaf < LEAVES; leaf++) {
-			bool six = leaf >= shorter[i][0] && leaf < shorter[i][1];
-			struct iova_span span = { leaf * IOVA_BITMAP_LEAF + 100, six ? 6 : 8 };
+			bool seven = leaf >= shorter[i][0] && leaf < shorter[i][1];
+			bool six = leaf >= shorter[i][2] && leaf < shorter[i][3];
+			struct iova_span span = { leaf * IOVA_BITMAP_LEAF + 100, six ? 6 : seven ? 7 : 8 };
 
 			room(&f, 1);
 			assert_true(iova_bitmap_give(&f.bitmap, span));
 		}
 		assert_true(iova_bitmap_find(&f.bitmap, &q, &found));
 		assert_int_equal(found.start % IOVA_BITMAP_LEAF, 100);
-		assert_in_range(found.start / IOVA_BITMAP_LEAF, shorter[i][0], shorter[i][1] - 1);
+		assert_in_range(found.start / IOVA_BITMAP_LEAF, shorter[i][2], shorter[i][3] - 1);
 		assert_int_equal(found.length, 6);
 		teardown(&f);
 	}
