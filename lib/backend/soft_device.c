@@ -121,11 +121,13 @@ static struct soft_page *iotlb_entry(struct soft_backend *b, uint64_t iova)
 
 void iova_soft_iotlb_drop(struct soft_backend *b, struct iova_extent extent)
 {
-	for (uint32_t i = 0; i < b->iotlb_entries; i++) {
+	for (uint32_t i = 0; b->iotlb_used && i < b->iotlb_entries; i++) {
 		struct soft_page *page = &b->iotlb[i];
 
-		if (page->size && page->iova <= extent.last && page->iova + (page->size - 1) >= extent.start)
+		if (page->size && page->iova <= extent.last && page->iova + (page->size - 1) >= extent.start) {
 			page->size = 0;
+			b->iotlb_used--;
+		}
 	}
 }
 
@@ -146,8 +148,10 @@ static struct soft_page page_find(struct soft_backend *b, uint64_t iova)
 		return page;
 	page = iova_soft_table_walk(b, iova);
 	pthread_mutex_lock(&b->lock);
-	if (page.size)
+	if (page.size) {
+		b->iotlb_used += !entry->size;
 		*entry = page;
+	}
 	pthread_mutex_unlock(&b->lock);
 	return page;
 }

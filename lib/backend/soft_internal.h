@@ -62,6 +62,7 @@ struct soft_backend {
 	pthread_mutex_t lock; /* what is below; under accesses */
 	pthread_cond_t released;
 	struct soft_page *iotlb; /* by page number, whatever its size */
+	uint32_t iotlb_used;	 /* entries that hold a page */
 	uint32_t sync_mode;
 	uint64_t devices, syncs, hits, misses, calls[IOVA_SOFT_CALLS];
 	struct soft_failure failure[IOVA_SOFT_CALLS];

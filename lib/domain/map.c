@@ -102,7 +102,7 @@ static void parts_forget(struct iova_dma_domain *domain, const struct domain_req
 
 /* *done: of all segments. */
 static int segments_map(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t start,
-		     uint64_t *done)
+			uint64_t *done)
 {
 	struct domain_mapping pages = { .start = start };
 	int error = 0;

@@ -61,7 +61,7 @@
 
 #define YOUNG	    64u /* live ranges: what they take is little */
 #define TAKES_AHEAD 8u	/* of an engine that needs room for each */
-#define SPARE_SHIFT 4u /* grow by 1/16 more than is needed: a steady load moves the need by less */
+#define SPARE_SHIFT 4u	/* grow by 1/16 more than is needed: a steady load moves the need by less */
 
 const struct iova_stock_more iova_stock_one = { .live = 1, .takes = 1 };
 
