@@ -16,3 +16,11 @@ __attribute__((constructor)) static void choose_cases(void)
 	if (engine && *engine && strcmp(engine, "rbtree"))
 		cmocka_set_skip_filter("tree_*");
 }
+
+uint64_t suite_rounds(uint64_t all)
+{
+	const char *given = getenv("IOVA_TEST_OPS");
+	uint64_t ops = given && *given ? strtoull(given, NULL, 0) : 1000000;
+
+	return ops < 1000000 ? all * ops / 1000000 + 1 : all;
+}

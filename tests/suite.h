@@ -10,4 +10,8 @@
 
 #include <cmocka.h>
 
+/* How many of so many rounds a test does: all, or, under what slows programs down and says so
+ * by an IOVA_TEST_OPS below 10^6, as large a part as that is of it. */
+uint64_t suite_rounds(uint64_t all);
+
 #endif

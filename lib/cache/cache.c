@@ -250,11 +250,13 @@ static void gate_make(const struct iova_cache *cache, struct iova_cache_gate *ga
 		gate_close(gate);
 }
 
-/* A quarantine gives back what waited in it at once: long ranges are kept as many as short
+/* A quarantine gives back what waited in it at once: as many long ranges are kept as short
  * ones, where they do not use up what lies below 4 GiB. */
 static uint32_t depot_choice(const struct iova_cache *cache, const struct iova_cache_lane *lane)
 {
-	return cache->split && !lane->wide ? DEPOT_CHOICE : DEPOT_CHOICE * (cache->depth / lane->capacity);
+	bool low = !lane->wide && cache->first <= IOVA_CACHE_NARROW_LAST;
+
+	return low ? DEPOT_CHOICE : DEPOT_CHOICE * (cache->depth / lane->capacity);
 }
 
 static void lane_make(struct iova_cache *cache, void *memory, uint64_t index, unsigned class)

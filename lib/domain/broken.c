@@ -18,6 +18,8 @@ void iova_domain_break(struct iova_dma_domain *domain, const struct domain_mappi
 {
 	bool room = begun || quarantine_begins(domain);
 
+	if (gone == mapping->total)
+		iova_budget_give(domain, mapping);
 	iova_port_word_add(&domain->broken, 1);
 	iova_record_break(domain, mapping, gone, !room);
 	if (room)
@@ -47,10 +49,10 @@ static int rest_unmap(struct iova_dma_domain *domain, const struct domain_mappin
 	iova_gather_clear(gather);
 	error = iova_domain_unmap_parts(domain, mapping, gone, mapping->total, true, gather);
 	iova_gather_whole(domain, mapping, gather);
-	if (mapped && !error) {
-		iova_budget_give(domain, mapping);
+	if (!error) /* of an undo, less was mapped */
 		*gone = mapping->total;
-	}
+	if (mapped && *gone == mapping->total)
+		iova_budget_give(domain, mapping);
 	return error;
 }
 

@@ -287,7 +287,7 @@ static inline void iova_budget_give(struct iova_dma_domain *domain, const struct
 /* The quarantine's invalidation: of all that was put before it begins. */
 int iova_domain_sync(void *domain);
 /* Of a mapping that is the caller's [start, start + gone) is unmapped, and the rest cannot
- * be: nobody gets its address before a sync that could do that too. begun: there is room
+ * be, or all is and its backend failed nevertheless: nobody gets its address before a sync that could do that too. begun: there is room
  * for it in the quarantine. */
 void iova_domain_break(struct iova_dma_domain *domain, const struct domain_mapping *mapping, uint64_t gone, bool begun);
 /* The same where all of it is unmapped, with no budget and no record any more, but could

@@ -139,14 +139,6 @@ static void unwind(struct iova_dma_domain *domain, const struct domain_mapping *
 	iova_domain_keep(domain, mapping->start, mapping->total);
 }
 
-/* What was taken for a mapping of which nothing is mapped. */
-static int give_up(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t start, int error)
-{
-	parts_forget(domain, request, start);
-	iova_domain_range_free(domain, start, request->length);
-	return error;
-}
-
 /* Where there is one segment: what map does, without a look at what there is not. */
 static int map_one(struct iova_dma_domain *domain, const struct domain_request *request, uint64_t *iova)
 {
@@ -164,8 +156,10 @@ static int map_one(struct iova_dma_domain *domain, const struct domain_request *
 	mapping.more = false;
 	mapping.word = iova_record_make(domain, mapping.start, request->flags ? IOVA_MEMORY_ATOMIC : 0);
 	error = mapping.word ? iova_budget_take(domain, &mapping) : IOVA_ERR_NOMEM;
-	if (error)
-		return give_up(domain, request, mapping.start, error);
+	if (error) { /* nothing is recorded yet */
+		iova_domain_range_free(domain, mapping.start, request->length);
+		return error;
+	}
 	error = iova_domain_map_pages(domain, &mapping, source, request->prot, &done);
 	if (error) {
 		unwind(domain, &mapping, done);
@@ -187,8 +181,11 @@ static int map(struct iova_dma_domain *domain, const struct domain_request *requ
 	error = parts_make(domain, request, start, &mapping);
 	if (!error)
 		error = iova_budget_take(domain, &mapping);
-	if (error)
-		return give_up(domain, request, start, error);
+	if (error) {
+		parts_forget(domain, request, start);
+		iova_domain_range_free(domain, start, request->length);
+		return error;
+	}
 	error = segments_map(domain, request, start, &done);
 	if (error) {
 		unwind(domain, &mapping, done);

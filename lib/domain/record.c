@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-or-later */
 /*
- * What is mapped: two words for each granule. A mapping has a part for each of its
- * segments that touches no other, and a part uses the words of its first granule.
+ * What is mapped: two words for each granule. A mapping has a part for each stretch that
+ * is unmapped in one go, and a part uses the words of its first granule.
  *
  *     granules << 9 | order << 3 | MORE | kind        of this part
  *     offset << 32 | pad                              LIVE: of the whole mapping

@@ -115,7 +115,7 @@ static void node_enter(struct iova_wordmap *map, uint64_t key, struct iova_wordm
 {
 	struct iova_wordmap_node *node = &map->node[key % IOVA_WORDMAP_NODES];
 
-	if (__atomic_exchange_n(&node->taken, true, __ATOMIC_RELAXED))
+	if (__atomic_exchange_n(&node->taken, 1, __ATOMIC_RELAXED))
 		return;
 	node->key = key;
 	__atomic_store_n(&node->block, block, __ATOMIC_RELEASE);

@@ -26,7 +26,7 @@ struct iova_wordmap_block {
 struct iova_wordmap_node {
 	struct iova_wordmap_block *block; /* NULL until the key is there */
 	uint64_t key;
-	bool taken; /* somebody sets it, or has */
+	unsigned taken; /* 1: somebody sets it, or has */
 };
 
 #define IOVA_WORDMAP_NODES 32u
@@ -59,8 +59,8 @@ static inline unsigned iova_wordmap_slot(uint64_t number)
  * number moves it. */
 static inline unsigned iova_wordmap_place(uint64_t number)
 {
-	unsigned pair = ((unsigned)number ^ (unsigned)(number >> IOVA_WORDMAP_LOG2 << 1)) >> 1 &
-			((1u << (IOVA_WORDMAP_LOG2 - 1)) - 1);
+	unsigned block = (unsigned)(number >> IOVA_WORDMAP_LOG2), slot = iova_wordmap_slot(number);
+	unsigned pair = (slot >> 1 ^ block ^ block >> (IOVA_WORDMAP_LOG2 - 1)) & ((1u << (IOVA_WORDMAP_LOG2 - 1)) - 1);
 
 	return (pair << 4 | pair >> (IOVA_WORDMAP_LOG2 - 4) << 1 | ((unsigned)number & 1)) &
 	       ((1u << IOVA_WORDMAP_LOG2) - 1);

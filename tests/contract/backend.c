@@ -160,6 +160,19 @@ static void overlapping_maps_are_refused(struct contract *c)
 	must_unmap(c, m);
 }
 
+/* Of pages that do not touch in memory. */
+static void unmap_of_many_maps(struct contract *c)
+{
+	for (uint64_t at = 0; at < 15; at++)
+		must_map(c, mapping(c, c->window + at * PAGE, (14 - at) * PAGE, 1));
+	must_unmap(c, mapping(c, c->window + PAGE, 0, 13));
+	for (uint64_t at = 0; at < 15; at++)
+		HOLDS(contract_writes(c, c->handle, c->window + at * PAGE, (14 - at) * PAGE) == (at == 0 || at == 14));
+	must_unmap(c, mapping(c, c->window, 0, 1));
+	must_unmap(c, mapping(c, c->window + 14 * PAGE, 0, 1));
+}
+
+/* And where mappings need not be whole, one unmap may be of several. */
 static void unmap_mirrors_map(struct contract *c)
 {
 	for (uint64_t round = 0; round < 2; round++) {
@@ -174,6 +187,8 @@ static void unmap_mirrors_map(struct contract *c)
 						      (at + pages) * PAGE));
 		}
 	}
+	if (!(c->caps.flags & IOVA_CAPS_WHOLE))
+		unmap_of_many_maps(c);
 }
 
 static void unmap_of_nothing(struct contract *c)

@@ -308,6 +308,66 @@ static void the_budget_comes_back_from_what_failed(void **state)
 	world_end(&w);
 }
 
+/* Also from an unmap that has done all of it and says nevertheless that it failed, at once or
+ * when it is tried again. */
+static void the_budget_comes_back_from_what_was_done(void **state)
+{
+	struct world w;
+	uint64_t iova;
+
+	(void)state;
+	world_begin(&w, &(struct world_config){ .soft = { .aperture = { FIRST, LAST } }, .budget = 4 });
+	for (unsigned part = 0; part <= 4; part += 4) {
+		assert_int_equal(map_all(&w, &iova), 0);
+		world_fail(&w, WORLD_UNMAP, 1, 1, IOVA_ERR_IO, part * PAGE);
+		assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), IOVA_ERR_IO);
+		if (!part) {
+			world_fail(&w, WORLD_UNMAP, 1, 1, IOVA_ERR_IO, LENGTH);
+			assert_int_equal(iova_dma_flush(w.domain), IOVA_ERR_IO);
+		}
+		assert_int_equal(world_entries(&w), 0);
+		assert_int_equal(world_stats(&w).quarantined_granules, 4);
+		assert_int_equal(iova_dma_flush(w.domain), 0);
+		assert_int_equal(world_stats(&w).quarantined_granules, 0);
+	}
+	assert_int_equal(map_all(&w, &iova), 0);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, LENGTH), 0);
+	world_end(&w);
+}
+
+/* A list of several parts is tried again from where it stopped, and what is not there any more
+ * is passed over. */
+static void parts_are_tried_again(void **state)
+{
+	static const struct iova_dma_segment parts[] = {
+		{ MIB(1), PAGE }, { MIB(3), PAGE }, { MIB(4), MIB(2) }, { MIB(7), PAGE }, { MIB(9), 3 * PAGE }
+	};
+	const struct iova_dma_request request = {
+		.struct_size = sizeof(request), .segments = parts, .count = 5, .prot = READ_WRITE
+	};
+	const uint64_t length = MIB(2) + 6 * PAGE;
+
+	(void)state;
+	for (unsigned nth = 1; nth <= 3; nth++)
+		for (unsigned done = 0; done <= 1; done++) {
+			struct world w;
+			uint64_t iova;
+
+			world_begin(&w, &(struct world_config){ .budget = 7 });
+			assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+			world_fail(&w, WORLD_UNMAP, nth, 1, IOVA_ERR_IO, nth == 2 ? done * MIB(2) : done * PAGE);
+			assert_int_equal(iova_dma_unmap(w.domain, iova, length), IOVA_ERR_IO);
+			world_fail(&w, WORLD_UNMAP, 1, 1, IOVA_ERR_IO, nth == 3 ? PAGE : 0);
+			assert_int_equal(iova_dma_flush(w.domain), IOVA_ERR_IO);
+			assert_int_equal(iova_dma_flush(w.domain), 0);
+			assert_int_equal(world_entries(&w), 0);
+			assert_int_equal(world_stats(&w).quarantined_granules, 0);
+			assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+			assert_int_equal(iova_dma_unmap(w.domain, iova, length), 0);
+			world_end(&w);
+		}
+}
+
 /* What is broken when the domain is destroyed is unmapped by that, or left to its backend. */
 static void broken_domains_are_destroyed(void **state)
 {
@@ -336,6 +396,8 @@ int main(void)
 		cmocka_unit_test(a_map_that_fails_is_undone),
 		cmocka_unit_test(an_undo_that_fails_keeps_the_range),
 		cmocka_unit_test(the_budget_comes_back_from_what_failed),
+		cmocka_unit_test(the_budget_comes_back_from_what_was_done),
+		cmocka_unit_test(parts_are_tried_again),
 		cmocka_unit_test(broken_domains_are_destroyed),
 	};
 

@@ -789,8 +789,48 @@ static void rows_of_small_segments_are_unmapped_at_once(void **state)
 			assert_int_equal(iova_dma_unmap(w.domain, iova, bytes), 0);
 			assert_int_equal(w.calls[WORLD_UNMAP], counts[i][whole ? 0 : 2]);
 			assert_int_equal(world_entries(&w), 0);
+			assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0); /* within the budget */
+			assert_int_equal(iova_dma_unmap(w.domain, iova, bytes), 0);
 			world_end(&w);
 		}
+}
+
+/* Segments that are together as long as a large page, at such an address, and the first of
+ * which could begin one: they are unmapped with the small pages that they were mapped with. */
+static void a_row_as_long_as_a_large_page(void **state)
+{
+	enum { SEGMENTS = 600 };
+	static struct iova_dma_segment segments[SEGMENTS];
+	struct iova_dma_request request = request_of(segments);
+	const uint64_t at = MIB(64);
+	struct world w;
+	uint64_t iova;
+
+	(void)state;
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		segments[i] = (struct iova_dma_segment){ MIB(2) + 2 * i * PAGE, PAGE };
+	request.count = SEGMENTS;
+	request.at = &at;
+	plain(&w);
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+	assert_int_equal(iova, at);
+	assert_int_equal(world_entries(&w), SEGMENTS);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, SEGMENTS * PAGE), 0);
+	assert_int_equal(w.calls[WORLD_UNMAP], 1);
+	assert_int_equal(w.last_unmap.page_size, PAGE);
+	assert_int_equal(w.last_unmap.page_count, SEGMENTS);
+	world_end(&w);
+	/* The same behind a segment that has a large page. */
+	segments[0] = (struct iova_dma_segment){ MIB(8), MIB(2) };
+	segments[1].source = MIB(12);
+	plain(&w);
+	assert_int_equal(iova_dma_map_request(w.domain, &request, &iova), 0);
+	assert_int_equal(world_entries(&w), SEGMENTS);
+	assert_int_equal(iova_dma_unmap(w.domain, iova, MIB(2) + (SEGMENTS - 1) * PAGE), 0);
+	assert_int_equal(w.calls[WORLD_UNMAP], 2);
+	assert_int_equal(w.last_unmap.page_size, PAGE);
+	assert_int_equal(w.last_unmap.page_count, SEGMENTS - 1);
+	world_end(&w);
 }
 
 int main(void)
@@ -815,6 +855,7 @@ int main(void)
 		cmocka_unit_test(granules_of_many_pages),
 		cmocka_unit_test(whole_segments_are_one_entry_each),
 		cmocka_unit_test(rows_of_small_segments_are_unmapped_at_once),
+		cmocka_unit_test(a_row_as_long_as_a_large_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

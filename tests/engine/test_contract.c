@@ -180,7 +180,7 @@ static void at_random(void **state)
 	for (uint64_t seed = 1; seed <= 3; seed++) {
 		struct model *m = open_model(state, seed);
 
-		for (unsigned i = 0; i < ROUNDS; i++) {
+		for (uint64_t i = suite_rounds(ROUNDS); i > 0; i--) {
 			switch (below(m, 4)) {
 			case 0:
 				find_some(m);

@@ -299,21 +299,13 @@ static void count_values(unsigned seen[CAPACITY], const uint64_t *values, uint64
 	}
 }
 
-/* Fewer where the suite is told that all is slow. */
-static unsigned rounds(void)
-{
-	const char *ops = getenv("IOVA_TEST_OPS");
-
-	return ops && strtoull(ops, NULL, 0) < 1000000 ? 100 : 2000;
-}
-
 /* A look finds nothing that was never there; a closed slot's stack belongs, after
  * the fence, to who closed it, and nobody writes there any more. */
 static void check_a_fence(void)
 {
 	struct beside b = { .which = 1 };
 	struct iova_port_stack *stack = new_stack(CAPACITY);
-	unsigned last[CAPACITY] = { 0 }, most = rounds();
+	unsigned last[CAPACITY] = { 0 }, most = (unsigned)suite_rounds(2000);
 	pthread_t thread;
 
 	for (uint64_t i = 0; i < CAPACITY; i++)

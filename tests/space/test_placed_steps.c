@@ -331,7 +331,7 @@ static void by_chance(struct arena *a)
 	struct live live[1000];
 	unsigned orders = (unsigned)__builtin_ctzll(a->granules), lives = 0;
 
-	for (unsigned i = 0; i < (test_slow() ? 2000u : 20000u); i++) {
+	for (uint64_t i = suite_rounds(20000); i > 0; i--) {
 		uint64_t most = UINT64_C(1) << test_below(&a->random, orders < 31 ? orders : 31);
 		struct iova_constraints c = test_constraints((1 + test_below(&a->random, most)) * PAGE);
 		unsigned at = lives ? (unsigned)test_below(&a->random, lives) : 0;
