@@ -198,7 +198,7 @@ static unsigned thousand(void)
 {
 	uint64_t ops = test_env("IOVA_TEST_OPS", 10000000);
 
-	return ops >= 10000000 ? 1000 : ops >= 1000000 ? 200 : 20;
+	return ops >= 10000000 ? 1000 : (unsigned)suite_rounds(200);
 }
 
 static void forks_of_a_plain_space(void **state)

@@ -65,7 +65,7 @@ static void open_shared(struct shared *s, uint32_t flags)
 	config.cache_depth = 8;
 	config.depot_magazines = 3;
 	assert_ok(iova_space_create(&config, &s->space));
-	s->rounds = test_slow() ? 50 : 8000;
+	s->rounds = (unsigned)suite_rounds(8000);
 	pthread_barrier_init(&s->barrier, NULL, RACERS + 1);
 }
 

@@ -221,7 +221,7 @@ static void threads_with(uint32_t flags, bool caches, bool syncs, unsigned forks
 		shape.cache_granules = 0;
 	config.sync = syncs ? sync_now : NULL;
 	config.ctx = s;
-	s->rounds = test_slow() ? 400 : 4000;
+	s->rounds = (unsigned)suite_rounds(4000);
 	s->seed = test_seed();
 	s->forks = forks;
 	assert_ok(iova_space_create(&shape, &s->space));
