@@ -7,10 +7,12 @@
 #ifndef HARNESS_H
 #define HARNESS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <iova/iova.h>
 
@@ -55,10 +57,14 @@ struct test_memory {
 	atomic_size_t fail_from;     /* from this call on (1 is the next after a reset) alloc gives NULL; 0: never */
 	atomic_bool fail_once;	     /* only that call */
 	atomic_size_t broken;	     /* frees with wrong bytes, foreign pointers */
+	pthread_rwlock_t heap;	     /* for reading: somebody is in malloc or free */
 };
 void test_memory_init(struct test_memory *memory);
 /* Counts calls from 0 again and sets what fails. */
 void test_memory_fail(struct test_memory *memory, size_t from, bool once);
+/* A fork while no thread is in the heap, where hooks are called without a lock: the C library
+ * sees to that for its own heap, but AddressSanitizer's of gcc 12 has none that a child can use. */
+pid_t test_fork(struct test_memory *memory);
 /* Nothing outstanding, nothing broken. */
 bool test_memory_clean(const struct test_memory *memory);
 

@@ -25,8 +25,6 @@ struct forks {
 	struct iova_space *space;
 	struct test_owners owners;
 	struct test_memory memory;
-	struct iova_memory heap; /* what memory's hooks do, under heap_lock */
-	pthread_mutex_t heap_lock;
 	atomic_bool done;
 	atomic_ullong pairs;
 };
@@ -36,28 +34,6 @@ struct worker {
 	uint32_t name;
 	struct test_random random;
 };
-
-/* The hooks are called by threads that hold no lock of the space: nobody may be in the heap at a
- * fork. The C library sees to that for its own, AddressSanitizer's of gcc 12 does not. */
-static void *heap_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
-{
-	struct forks *f = ctx;
-	void *memory;
-
-	pthread_mutex_lock(&f->heap_lock);
-	memory = f->heap.alloc(f->heap.ctx, bytes, align, flags);
-	pthread_mutex_unlock(&f->heap_lock);
-	return memory;
-}
-
-static void heap_free(void *ctx, void *memory, size_t bytes)
-{
-	struct forks *f = ctx;
-
-	pthread_mutex_lock(&f->heap_lock);
-	f->heap.free(f->heap.ctx, memory, bytes);
-	pthread_mutex_unlock(&f->heap_lock);
-}
 
 static uint64_t limit_of(uint64_t number)
 {
@@ -165,9 +141,7 @@ static void fork_once(struct forks *f)
 	pid_t pid;
 
 	iova_space_fork_prepare(f->space);
-	pthread_mutex_lock(&f->heap_lock);
-	pid = fork();
-	pthread_mutex_unlock(&f->heap_lock);
+	pid = test_fork(&f->memory);
 	if (!pid) {
 		alarm(SECONDS);
 		iova_space_fork_child(f->space);
@@ -191,9 +165,6 @@ static void forks(uint32_t flags, unsigned count)
 
 	assert_non_null(f);
 	test_memory_init(&f->memory);
-	f->heap = f->memory.hooks;
-	f->memory.hooks = (struct iova_memory){ sizeof(f->memory.hooks), heap_alloc, heap_free, f };
-	pthread_mutex_init(&f->heap_lock, NULL);
 	test_owners_init(&f->owners, FIRST, GRANULES);
 	config = test_config(FIRST, FIRST + PAGE * GRANULES - 1, flags, &f->memory);
 	config.cache_granules = 0;

@@ -305,7 +305,7 @@ static void fork_with(uint32_t flags, int threads)
 		pid_t child;
 
 		iova_space_fork_prepare(busy.space);
-		child = fork();
+		child = test_fork(&memory);
 		assert_true(child >= 0);
 		if (!child) {
 			alarm(20);

@@ -576,7 +576,7 @@ static void fork_amid_destroy(struct rig *rig)
 	other_start(&third, rig, destroy);
 	wait_until_destroy_has_begun(rig);
 	iova_space_fork_prepare(rig->space);
-	pid = fork();
+	pid = test_fork(&rig->memory);
 	if (!pid) {
 		alarm(60);
 		iova_space_fork_child(rig->space);

@@ -176,7 +176,7 @@ static void fork_once(struct shared *s)
 	pid_t pid;
 
 	iova_space_fork_prepare(s->space);
-	pid = fork();
+	pid = test_fork(&s->memory);
 	if (!pid) {
 		alarm(60);
 		iova_space_fork_child(s->space);
