@@ -198,7 +198,7 @@ static void bug_37_parts_are_read_when_they_are_gone(void **state)
 	uint64_t iova;
 
 	(void)state;
-	world_begin(&w, &(struct world_config){ .soft = { .max_mappings = 3 } });
+	world_begin(&w, &(struct world_config){ .caps_flags = IOVA_CAPS_WHOLE, .budget = 3 });
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(map_parts(&w, &iova), 0);
 		assert_int_equal(iova_dma_unmap(w.domain, iova, 3 * PAGE), 0);
