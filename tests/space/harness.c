@@ -102,9 +102,9 @@ static void *hook_alloc(void *ctx, size_t bytes, size_t align, uint32_t flags)
 		return NULL;
 	if ((uint64_t)bytes > GIB(1)) /* what no test needs, tools rather see refused than tried */
 		return NULL;
-	pthread_rwlock_rdlock(&m->heap);
+	pthread_mutex_lock(&m->heap);
 	raw = malloc(bytes + align + sizeof(*block) + _Alignof(struct block));
-	pthread_rwlock_unlock(&m->heap);
+	pthread_mutex_unlock(&m->heap);
 	if (!raw)
 		return NULL;
 	if (align < _Alignof(struct block))
@@ -132,15 +132,15 @@ static void hook_free(void *ctx, void *memory, size_t bytes)
 	atomic_fetch_sub(&m->bytes, bytes);
 	memset(memory, 0xdd, bytes);
 	block->magic = 0;
-	pthread_rwlock_rdlock(&m->heap);
+	pthread_mutex_lock(&m->heap);
 	free(block->raw);
-	pthread_rwlock_unlock(&m->heap);
+	pthread_mutex_unlock(&m->heap);
 }
 
 void test_memory_init(struct test_memory *memory)
 {
 	memset(memory, 0, sizeof(*memory));
-	pthread_rwlock_init(&memory->heap, NULL);
+	pthread_mutex_init(&memory->heap, NULL);
 	memory->hooks = (struct iova_memory){ sizeof(memory->hooks), hook_alloc, hook_free, memory };
 }
 
@@ -155,12 +155,9 @@ pid_t test_fork(struct test_memory *memory)
 {
 	pid_t pid;
 
-	pthread_rwlock_wrlock(&memory->heap);
+	pthread_mutex_lock(&memory->heap);
 	pid = fork();
-	if (pid)
-		pthread_rwlock_unlock(&memory->heap);
-	else /* it is another thread that has it, by its number */
-		pthread_rwlock_init(&memory->heap, NULL);
+	pthread_mutex_unlock(&memory->heap);
 	return pid;
 }
 

@@ -57,7 +57,7 @@ struct test_memory {
 	atomic_size_t fail_from;     /* from this call on (1 is the next after a reset) alloc gives NULL; 0: never */
 	atomic_bool fail_once;	     /* only that call */
 	atomic_size_t broken;	     /* frees with wrong bytes, foreign pointers */
-	pthread_rwlock_t heap;	     /* for reading: somebody is in malloc or free */
+	pthread_mutex_t heap;	     /* somebody is in malloc or free */
 };
 void test_memory_init(struct test_memory *memory);
 /* Counts calls from 0 again and sets what fails. */
