@@ -104,10 +104,10 @@ struct iova_backend_ops {
 
 	/* Unmaps m's range (source and prot are ignored), which without
 	 * IOVA_CAPS_WHOLE may be what several maps have mapped with pages of
-	 * this size, or a part of it; it may still be reachable until sync. *unmapped_bytes is always written. g (never
-	 * NULL) is widened by what must be invalidated. NOENT: nothing there.
-	 * INVAL: it would cut a mapping in two (with IOVA_CAPS_WHOLE), and
-	 * nothing was changed. */
+	 * this size, or a part of it; it may still be reachable until sync.
+	 * *unmapped_bytes is always written. g (never NULL) is widened by what
+	 * must be invalidated. NOENT: nothing there. INVAL: it would cut a
+	 * mapping in two (with IOVA_CAPS_WHOLE), and nothing was changed. */
 	int (*unmap)(struct iova_backend *b, const struct iova_mapping *m, struct iova_gather *g,
 		     uint64_t *unmapped_bytes);
 

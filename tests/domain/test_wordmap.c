@@ -125,16 +125,19 @@ static void neighbours_share_no_line(void **state)
 	end(&map, &heap);
 }
 
-/* The first number of every block, as large pages have it: no two of sixteen blocks in a row
- * share a set of a cache, which are as many as a page of 4 KiB has pairs of lines. */
+/* The first number of every block, as large pages have it: of sixteen blocks in a row no two
+ * lie at the same place of a page, nor do those of pages of 1 GiB all. */
 static void first_numbers_spread(void **state)
 {
 	struct heap heap = { .live = 0 };
 	struct iova_wordmap map;
-	unsigned seen = 0;
+	unsigned seen = 0, far = 0;
 
 	(void)state;
 	begin(&map, &heap, UINT64_MAX);
+	for (uint64_t page = 0; page < 16; page++)
+		far |= 1u << iova_wordmap_place(page * 1024 * 512) / 16;
+	assert_int_equal(__builtin_popcount(far), 8);
 	for (uint64_t block = 100; block < 116; block++) {
 		*iova_wordmap_make(&map, block * 512, 0) = block;
 		seen |= 1u << iova_wordmap_place(block * 512) / 16 % 16;

@@ -329,6 +329,14 @@ static void expand(struct search *s, int node)
 		change_nothing(s, node, changes);
 }
 
+/* Each call more takes some ten times as long: the slower the tool, the fewer. */
+static int depth_here(void)
+{
+	if (!test_slow())
+		return DEPTH;
+	return test_env("IOVA_TEST_OPS", 0) < 200000 ? 3 : 4;
+}
+
 /* Returns the depth up to which counts are whole. */
 static int explore(const struct variant *v, uint64_t counts[DEPTH + 1])
 {
@@ -345,7 +353,7 @@ static int explore(const struct variant *v, uint64_t counts[DEPTH + 1])
 	pair_open(&p, v);
 	arrive(s, -1, NULL, 0, &p);
 	pair_close(&p);
-	s->deepest = test_slow() ? (suite_rounds(10) < 3 ? 3 : 4) : DEPTH;
+	s->deepest = depth_here();
 	for (size_t n = 0; n < s->nodes && s->node[n].depth < s->deepest; n++)
 		expand(s, (int)n);
 	if (s->deepest < DEPTH)
