@@ -3,6 +3,8 @@
  * recorded CASE: a program that is recorded (tests/replay/record). How many calls
  * a case makes is said above it. Exit status 0 where each call went as said here.
  */
+#include <iova/backends/soft.h>
+#include <iova/dma.h>
 #include <iova/iova.h>
 #include <iova/quarantine.h>
 #include <pthread.h>
@@ -271,6 +273,28 @@ static void signals(void)
 	printf("%d\n", (int)handled);
 }
 
+/* A strict domain: 3 allocations, of 1 and of 2 pages and a list, and 2 frees. */
+static void domain(void)
+{
+	const struct iova_soft_config soft = { .struct_size = sizeof(soft) };
+	const struct iova_dma_config config = { .struct_size = sizeof(config) };
+	const struct iova_dma_segment segments[] = { { 0, PAGE }, { 8 * PAGE, PAGE } };
+	const struct iova_dma_request list = {
+		.struct_size = sizeof(list), .segments = segments, .count = 2, .prot = IOVA_READ
+	};
+	struct iova_dma_domain *domain;
+	struct iova_backend *backend;
+	uint64_t iova[3];
+
+	want(iova_backend_soft_create(&soft, &backend), 0, "backend_soft_create");
+	want(iova_dma_domain_create(&config, backend, &domain), 0, "dma_domain_create");
+	for (unsigned i = 0; i < 2; i++)
+		want(iova_dma_map(domain, NULL, 0, (i + 1) * PAGE, IOVA_READ, &iova[i]), 0, "dma_map");
+	want(iova_dma_map_request(domain, &list, &iova[2]), 0, "dma_map_request");
+	want(iova_dma_unmap(domain, iova[1], 2 * PAGE), 0, "dma_unmap");
+	want(iova_dma_unmap(domain, iova[2], 2 * PAGE), 0, "dma_unmap of a list");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -280,6 +304,7 @@ int main(int argc, char **argv)
 		{ "each-call", each_call }, { "untracked", untracked }, { "threads", threads },
 		{ "fork", with_a_child },   { "exec", before_an_exec }, { "behind-exec", behind_an_exec },
 		{ "kill", until_killed },   { "damage", damage },	{ "signals", signals },
+		{ "domain", domain },
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++)
